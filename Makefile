@@ -1,0 +1,41 @@
+# The commands of the project. Everything runs in a virtual environment that the first call makes.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types bench serve clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
+	@touch $@
+
+demo: $(READY) ## post a recorded audit log to a real webhook server and show its alerts
+	@$(BIN)/python -m lanner.demo
+
+test: $(READY) ## run all tests
+	@$(BIN)/python -m pytest -n auto --dist worksteal -q $(TESTFLAGS)
+
+lint: $(READY) ## style, import rules between packages
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache
+
+types: $(READY) ## static types, strict, source and tests
+	@$(BIN)/mypy
+
+bench: $(READY) ## what an event costs, beside decoding alone
+	@$(BIN)/python -m benchmarks
+
+serve: $(READY) ## listen for audit webhooks on loopback
+	@$(BIN)/lanner run
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist site

@@ -1,0 +1,1 @@
+"""Threat detection on Kubernetes audit logs, with Falco's rules."""

@@ -1,0 +1,31 @@
+"""Fixtures for all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+_ROOT = Path(__file__).parents[1]
+SHARED = Path(os.environ.get("LANNER_SHARED", _ROOT.parent / "shared"))
+
+# `derandomize`: the same examples in every run, so that a failure is the change's; `make fuzz` looks for new ones.
+settings.register_profile(
+    "default",
+    derandomize=True,
+    deadline=None,
+    max_examples=60,
+    report_multiple_bugs=False,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The conformance material: rules and events with the verdicts of a real Falco, recordings of a real API server."""
+    if not SHARED.is_dir():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{SHARED} is missing, and CI skips nothing")
+        pytest.skip(f"the conformance material is not at {SHARED}")
+    return SHARED
