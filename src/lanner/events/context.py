@@ -1,0 +1,204 @@
+"""What generated code asks of an event beyond its decoded members: bodies, the whole text, time, number."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from calendar import timegm
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import msgspec
+
+from lanner.events.decode import Batch
+from lanner.events.schema import Event
+from lanner.events.values import Json, decode_json
+
+SOURCE = "k8s_audit"
+PLUGIN = "k8saudit"
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+_SECOND = 1_000_000_000
+_MAX_SECONDS = 4096
+"""Seconds whose text is remembered: events come in bursts of the same few seconds."""
+
+
+def host_name() -> str:
+    """The name of this host as Falco gives it: `FALCO_HOSTNAME`, else the system's."""
+    return os.environ.get("FALCO_HOSTNAME") or socket.gethostname()
+
+
+class Context:
+    """The event at hand. One context serves all events of an engine, one after the other."""
+
+    __slots__ = ("_arrival", "_batch", "_clock", "_decoded", "_event", "_hostname", "_index", "_time", "first_number")
+
+    def __init__(self, hostname: str, clock: Callable[[], int]) -> None:
+        self._hostname = hostname
+        self._clock = clock
+        self.first_number = 1
+        self._batch = Batch([])
+        self._event: Event = None
+        self._index = 0
+        self._decoded: dict[str, Json] = {}
+        self._time: int | None = None
+        self._arrival = 0
+
+    def begin(self, batch: Batch) -> None:
+        """Turn to another batch; its events arrive now."""
+        self._batch = batch
+        self._event = None
+        self._arrival = self._clock()
+
+    def at(self, event: Event, index: int) -> None:
+        """Turn to an event of the batch."""
+        self._event = event
+        self._index = index
+        self._time = None
+        if self._decoded:
+            self._decoded = {}
+
+    def member(self, name: str) -> Json:
+        """A member of the event that was kept raw, decoded; None where it is missing, or is no JSON by itself."""
+        try:
+            return self._decoded[name]
+        except KeyError:
+            raw = getattr(self._event, name)
+            value = self._decoded[name] = _decode(raw) if raw else None
+            return value
+
+    def whole(self) -> dict[str, Json]:
+        """The event with all its members, decoded."""
+        value = self._decoded.get("")
+        if value is None:
+            value = self._decoded[""] = _decode(self._batch.raw(self._index))
+        return value if isinstance(value, dict) else {}
+
+    def time_ns(self) -> int:
+        """The event's time in nanoseconds since the epoch; that of its arrival when it carries none."""
+        if self._time is None:
+            event = self._event
+            self._time = next(
+                (
+                    found
+                    for text in (event.stageTimestamp, event.requestReceivedTimestamp, event.timestamp)
+                    if text and (found := parse_time(text)) is not None
+                ),
+                self._arrival,
+            )
+        return self._time
+
+    def num(self) -> int:
+        """The event's running number, from 1."""
+        return self.first_number + self._index
+
+    def rawtime(self) -> int:
+        """The event's time in nanoseconds since the epoch."""
+        return self.time_ns()
+
+    def time(self) -> str:
+        """The event's local time of day."""
+        seconds, ns = divmod(self.time_ns(), _SECOND)
+        return f"{_local(seconds)[11:]}.{ns:09d}"
+
+    def datetime(self) -> str:
+        """The event's local date and time."""
+        seconds, ns = divmod(self.time_ns(), _SECOND)
+        return f"{_local(seconds)}.{ns:09d}"
+
+    def iso8601(self) -> str:
+        """The event's time in UTC."""
+        return utc_text(self.time_ns()) + "+0000"
+
+    def obj(self) -> str:
+        """The whole event as indented JSON, spelt as it was sent."""
+        return msgspec.json.format(self._text(), indent=2)
+
+    def plugininfo(self) -> str:
+        """The whole event as JSON."""
+        return self._text()
+
+    def _text(self) -> str:
+        return self._batch.raw(self._index).decode("utf-8", "replace")
+
+    def source(self) -> str:
+        """The source that the event belongs to."""
+        return SOURCE
+
+    def pluginname(self) -> str:
+        """The name of the plugin that read the event."""
+        return PLUGIN
+
+    def asynctype(self) -> None:
+        """Audit events are never asynchronous."""
+
+    def hostname(self) -> str:
+        """The name of the host that detects."""
+        return self._hostname
+
+
+def _decode(raw: bytes | msgspec.Raw) -> Json:
+    try:
+        return decode_json(raw)
+    except msgspec.DecodeError:
+        return None
+
+
+_seconds: dict[str, int] = {}
+_local_texts: dict[int, str] = {}
+
+
+def parse_time(text: str) -> int | None:
+    """Nanoseconds since the epoch of an RFC 3339 time, or None where it is none.
+
+    `metav1.MicroTime` prints six digits and `Z`; other producers give up to nine digits and an offset.
+    """
+    start = text[:19]
+    if text[19:20] == "." and text[-1:] == "Z" and (digits := text[20:-1]).isdigit() and digits.isascii():
+        fraction = int(digits[:9].ljust(9, "0"))
+    elif text[19:] == "Z":
+        fraction = 0
+    else:
+        return _parse_any_time(text)
+    seconds = _seconds.get(start)
+    if seconds is None:
+        try:
+            seconds = timegm(datetime.strptime(start, "%Y-%m-%dT%H:%M:%S").timetuple())
+        except ValueError:
+            return None
+        _remember(_seconds, start, seconds)
+    return seconds * _SECOND + fraction if seconds >= 0 else None
+
+
+def _parse_any_time(text: str) -> int | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        return None
+    found = int(moment.timestamp()) * _SECOND + moment.microsecond * 1000
+    return found if found >= 0 else None
+
+
+def utc_text(time_ns: int) -> str:
+    """`YYYY-MM-DDTHH:MM:SS.nnnnnnnnn` in UTC."""
+    seconds, ns = divmod(time_ns, _SECOND)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ns:09d}"
+
+
+def _local(seconds: int) -> str:
+    """`YYYY-MM-DD HH:MM:SS` in the time zone of the process."""
+    text = _local_texts.get(seconds)
+    if text is None:
+        text = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+        _remember(_local_texts, seconds, text)
+    return text
+
+
+def _remember(cache: dict[Key, Value], key: Key, value: Value) -> None:
+    if len(cache) >= _MAX_SECONDS:
+        cache.clear()
+    cache[key] = value

@@ -1,0 +1,218 @@
+"""Bytes to events (step 7 of the data flow).
+
+The fast way decodes a whole block of lines, or a whole webhook body, with the schema's typed decoder in one call.
+When that fails, the block is taken apart and each document is decoded on its own, as far as it can be: a wrong type,
+a broken character, a list in a list, nesting beyond the decoder or a cut-off end costs the event its damaged part,
+never its neighbours, and never hides it. What could not be read as sent is reported as a `Flaw`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from json import JSONDecodeError, JSONDecoder
+from typing import Any
+
+import msgspec
+
+from lanner.events.schema import Event, EventSchema
+from lanner.events.skim import skim
+from lanner.events.values import Json, decode_json, encode_json
+
+MAX_LIST_DEPTH = 16
+"""Lists in lists: an API server sends one level, and a bound keeps nesting from costing more than its bytes."""
+
+_MAX_SAMPLE = 120
+_BLANK = b" \t\r\n"
+_DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class Flaw(StrEnum):
+    """Why a document, or a part of one, could not be read as it was sent."""
+
+    NOT_JSON = "not_json"
+    NOT_AN_EVENT = "not_an_event"
+    CUT_OFF = "cut_off"
+    TOO_DEEP = "too_deep"
+    TOO_LARGE = "too_large"
+
+
+FLAWS: Mapping[Flaw, str] = {
+    Flaw.NOT_JSON: "not JSON",
+    Flaw.NOT_AN_EVENT: "not an audit event",
+    Flaw.CUT_OFF: "JSON ends too early or is damaged; evaluated as far as it could be read",
+    Flaw.TOO_DEEP: "nested too deeply; evaluated without the members that are",
+    Flaw.TOO_LARGE: "larger than the limit; evaluated without its large members",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One document that was not read as sent, with the start of its text; `event` is its place in the batch, if any."""
+
+    flaw: Flaw
+    sample: str
+    event: int | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """Events in the order in which they came, what was wrong among them, and their texts on demand."""
+
+    events: list[Event]
+    problems: list[Problem] = field(default_factory=list)
+    _source: bytes = b""
+    _is_list: bool = False
+    _raws: list[bytes | msgspec.Raw] | None = None
+
+    def raw(self, index: int) -> bytes:
+        """The JSON text of one event, as it was sent where it could be decoded at once."""
+        if self._raws is None:
+            if self._is_list:
+                self._raws = list(_RAW_LIST.decode(self._source).items)
+            else:
+                self._raws = list(_RAWS.decode_lines(self._source))
+        return bytes(self._raws[index])
+
+
+class _RawList(msgspec.Struct):
+    items: list[msgspec.Raw] = []
+
+
+_RAWS = msgspec.json.Decoder(msgspec.Raw)
+_RAW_LIST = msgspec.json.Decoder(_RawList)
+_STREAM = JSONDecoder(strict=False)
+
+
+class EventDecoder:
+    """Decodes audit events into the structs of a schema."""
+
+    def __init__(self, schema: EventSchema) -> None:
+        self._schema = schema
+        event = schema.event_type
+        self._decode_lines = msgspec.json.Decoder(event).decode_lines
+        self._decode_event = msgspec.json.Decoder(event).decode
+        posted = msgspec.defstruct("EventList", [("kind", str), ("items", list[event])])  # type: ignore[valid-type]
+        self._decode_list: Callable[[bytes], Any] = msgspec.json.Decoder(posted).decode
+
+    def lines(self, block: bytes) -> Batch:
+        """Decode documents that follow each other: one a line, several a line, or lists of them."""
+        try:
+            return Batch(self._decode_lines(block), _source=block)
+        except _DECODE_ERRORS:
+            return self._piecewise(block.splitlines())
+
+    def body(self, payload: bytes) -> Batch:
+        """Decode one document: a webhook's `EventList`, a list, or an event."""
+        try:
+            posted = self._decode_list(payload)
+        except _DECODE_ERRORS:
+            return self._piecewise([payload])
+        if posted.kind != "EventList":
+            return self._piecewise([payload])
+        return Batch(posted.items, _source=payload, _is_list=True)
+
+    def piecewise(self, document: bytes, flaw: Flaw | None = None) -> Batch:
+        """Decode one document the slow way; `flaw` says what is already known to be wrong with it."""
+        return self._piecewise([document], flaw)
+
+    def _piecewise(self, documents: list[bytes], flaw: Flaw | None = None) -> Batch:
+        batch = Batch([], _raws=[])
+        for document in documents:
+            if document.strip(_BLANK):
+                self._add(batch, document, flaw)
+        return batch
+
+    def _add(self, batch: Batch, document: bytes, flaw: Flaw | None) -> None:
+        """Add the events of a line or body, by the first of these ways that reads it."""
+        try:
+            event = self._decode_event(document)
+        except _DECODE_ERRORS:
+            pass
+        else:
+            if _is_event(event):
+                _append(batch, event, document, flaw)
+                return
+        try:
+            value = decode_json(document)
+        except msgspec.DecodeError:
+            self._add_damaged(batch, document, flaw)
+        else:
+            self._add_value(batch, value, document, flaw)
+
+    def _add_value(self, batch: Batch, value: Json, document: bytes, flaw: Flaw | None) -> None:
+        for item in _items(value, MAX_LIST_DEPTH):
+            event = self._schema.from_object(item) if isinstance(item, dict) else None
+            if event is None or not (_is_event(event) or item.get("kind") == "Event"):  # type: ignore[union-attr]
+                batch.problems.append(_problem(Flaw.NOT_AN_EVENT, encode_json(item)))
+            else:
+                _append(batch, event, document if item is value else encode_json(item), flaw)
+
+    def _add_damaged(self, batch: Batch, document: bytes, flaw: Flaw | None) -> None:
+        """Add what can be had from several documents in one line, or from a broken one."""
+        pieces = list(_split(document))
+        if len(pieces) > 1:
+            for piece in pieces:
+                self._add(batch, piece, flaw)
+            return
+        skimmed = skim(document)
+        found = flaw or (Flaw.TOO_DEEP if skimmed.complete and skimmed.dropped else Flaw.CUT_OFF)
+        try:
+            value = decode_json(skimmed.document)
+        except msgspec.DecodeError:
+            value = None
+        events = len(batch.events)
+        if value:
+            self._add_value(batch, value, skimmed.document, found)
+        if len(batch.events) == events:
+            batch.problems.append(_problem(Flaw.NOT_JSON, document))
+
+
+def _is_event(event: Event) -> bool:
+    """Whether it has what makes an audit event; `kind` is missing from a webhook's items."""
+    return event.stage is not None or event.verb is not None or event.auditID is not None
+
+
+def _append(batch: Batch, event: Event, raw: bytes, flaw: Flaw | None) -> None:
+    assert batch._raws is not None  # noqa: S101 - INVARIANT: a batch that is put together keeps its texts
+    if flaw is not None:
+        batch.problems.append(_problem(flaw, raw, len(batch.events)))
+    batch.events.append(event)
+    batch._raws.append(raw)
+
+
+def _problem(flaw: Flaw, document: bytes, event: int | None = None) -> Problem:
+    return Problem(flaw, document[:_MAX_SAMPLE].decode("utf-8", "replace"), event)
+
+
+def _items(value: Json, depth: int) -> Iterator[Json]:
+    """The events in a list or `EventList`, in order, lists in lists included; anything else is itself."""
+    inner = value
+    if isinstance(value, dict) and value.get("kind") == "EventList":
+        inner = value.get("items")
+        if inner is None:
+            return
+    if isinstance(inner, list) and depth > 0:
+        for item in inner:
+            yield from _items(item, depth - 1)
+    else:
+        yield value
+
+
+def _split(document: bytes) -> Iterator[bytes]:
+    """The documents in a line that holds several; the last one may be broken."""
+    text = document.decode("utf-8", "replace")
+    at = 0
+    while at < len(text):
+        while at < len(text) and text[at] in " \t\r\n":
+            at += 1
+        if at == len(text):
+            return
+        try:
+            _, end = _STREAM.raw_decode(text, at)
+        except (JSONDecodeError, RecursionError, ValueError):
+            yield text[at:].encode()
+            return
+        yield text[at:end].encode()
+        at = end

@@ -1,0 +1,186 @@
+"""What of an event is decoded: a typed decoder made to measure for the fields that the loaded rules can ask for.
+
+Reading JSON is most of what an event costs, and most of an event is never asked for. From the paths that rules use, a
+schema builds `msgspec` structs with just these members: texts are decoded as texts, the bodies stay raw bytes until a
+rule asks. The shape of an event is `audit.k8s.io/v1` (kubernetes,
+staging/src/k8s.io/apiserver/pkg/apis/audit/v1/types.go). An event of another shape fails the typed decoder and takes
+the slow way through `from_object`, which gives the same struct.
+"""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, TypeAlias
+
+import msgspec
+
+from lanner.events.values import Json, as_text, encode_json, list_texts
+
+Event: TypeAlias = Any
+"""An instance of `EventSchema.event_type`: a struct whose attributes depend on the rules."""
+
+Path: TypeAlias = tuple[str, ...]
+
+
+class Leaf(Enum):
+    """How a member is kept."""
+
+    TEXT = auto()
+    NUMBER = auto()
+    TEXTS = auto()
+    RAW = auto()
+
+
+_TYPES: Mapping[Leaf, Any] = {
+    Leaf.TEXT: str | None,
+    Leaf.NUMBER: int | None,
+    Leaf.TEXTS: list[str] | None,
+    Leaf.RAW: msgspec.Raw,
+}
+_DEFAULTS: Mapping[Leaf, Any] = {Leaf.TEXT: None, Leaf.NUMBER: None, Leaf.TEXTS: None, Leaf.RAW: msgspec.Raw()}
+
+_TEXT = Leaf.TEXT
+_USER = {"username": _TEXT, "uid": _TEXT, "groups": Leaf.TEXTS}
+_SHAPE: Mapping[str, Leaf | Mapping[str, Leaf]] = {
+    **dict.fromkeys(
+        ("kind", "apiVersion", "level", "auditID", "stage", "requestURI", "verb", "userAgent"),
+        _TEXT,
+    ),
+    **dict.fromkeys(("requestReceivedTimestamp", "stageTimestamp", "timestamp"), _TEXT),
+    "sourceIPs": Leaf.TEXTS,
+    "user": _USER,
+    "impersonatedUser": _USER,
+    "objectRef": dict.fromkeys(
+        ("resource", "namespace", "name", "uid", "apiGroup", "apiVersion", "resourceVersion", "subresource"), _TEXT
+    ),
+    "responseStatus": {"status": _TEXT, "message": _TEXT, "reason": _TEXT, "code": Leaf.NUMBER},
+    "annotations": {"*": _TEXT},
+}
+_ALWAYS: tuple[Path, ...] = (
+    ("auditID",),
+    ("stage",),
+    ("verb",),
+    ("objectRef", "resource"),
+    ("objectRef", "subresource"),
+    ("requestReceivedTimestamp",),
+    ("stageTimestamp",),
+    ("timestamp",),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How the value at a path is reached: over these attributes of the event, then `rest` in what is decoded there.
+
+    With no attributes the path begins at the event as a whole, which is decoded for it.
+    """
+
+    attributes: Path
+    leaf: Leaf
+    rest: Path = ()
+
+
+class EventSchema:
+    """The struct types for a set of paths."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        tree: dict[str, dict[str, Leaf] | Leaf] = {}
+        for path in (*_ALWAYS, *paths):
+            _grow(tree, path)
+        self._names: dict[str, str] = {}
+        self._tree = tree
+        self._nested = {
+            key: self._struct(key, {name: (_TYPES[leaf], _DEFAULTS[leaf]) for name, leaf in sub.items()})
+            for key, sub in tree.items()
+            if isinstance(sub, dict)
+        }
+        self.event_type = self._struct("Event", {key: self._member(key, sub) for key, sub in tree.items()})
+
+    def access(self, path: Path, *, is_list: bool = False) -> Access:
+        """Where to find the value of a path that the schema was made for.
+
+        Args:
+            path: Keys from the event down.
+            is_list: Whether a list of texts is wanted there. As text, a list is JSON, which only the whole event tells.
+        """
+        if not path:
+            return Access((), Leaf.RAW, path)
+        shape = _shape(path)
+        match shape:
+            case Leaf.TEXTS if not is_list:
+                return Access((), Leaf.RAW, path)
+            case Leaf.RAW:
+                return Access((self._name(path[0]),), Leaf.RAW, path[1:])
+            case Leaf():
+                return Access(tuple(self._name(key) for key in path), shape)
+            case _:
+                return Access((), Leaf.RAW, path)
+
+    def from_object(self, value: Mapping[str, Json]) -> Event:
+        """The struct of an event that was decoded without a schema, whatever its members hold.
+
+        A member of another type than Kubernetes gives it counts as its text, as it does for Falco.
+        """
+        members = {}
+        for key, sub in self._tree.items():
+            found = value.get(key)
+            if isinstance(sub, dict):
+                members[self._name(key)] = self._inner(key, sub, found) if isinstance(found, dict) else None
+            else:
+                members[self._name(key)] = _convert(found, sub)
+        return self.event_type(**members)
+
+    def _inner(self, key: str, sub: Mapping[str, Leaf], value: Mapping[str, Json]) -> msgspec.Struct:
+        return self._nested[key](**{self._name(name): _convert(value.get(name), leaf) for name, leaf in sub.items()})
+
+    def _member(self, key: str, sub: dict[str, Leaf] | Leaf) -> tuple[Any, Any]:
+        if isinstance(sub, dict):
+            return self._nested[key] | None, None
+        return _TYPES[sub], _DEFAULTS[sub]
+
+    def _struct(self, name: str, members: Mapping[str, tuple[Any, Any]]) -> type[msgspec.Struct]:
+        fields = [(self._name(key), kind, default) for key, (kind, default) in members.items()]
+        return msgspec.defstruct(name, fields, rename={self._name(key): key for key in members}, gc=False)
+
+    def _name(self, key: str) -> str:
+        """The attribute for a member: its own name where that is one, else a made-up one."""
+        if key.isidentifier() and key.isascii() and not key.startswith("_") and not keyword.iskeyword(key):
+            return key
+        return self._names.setdefault(key, f"m{len(self._names)}")
+
+
+def _shape(path: Path) -> Leaf | None:
+    """How the value at a path is kept; None for one that needs the event as a whole."""
+    first = _SHAPE.get(path[0], Leaf.RAW)
+    if isinstance(first, Leaf):
+        return first if first is Leaf.RAW or len(path) == 1 else None
+    if len(path) != 2:
+        return None
+    return first.get(path[1]) or first.get("*")
+
+
+def _grow(tree: dict[str, dict[str, Leaf] | Leaf], path: Path) -> None:
+    shape = _shape(path) if path else None
+    if shape is None:
+        return
+    if isinstance(_SHAPE.get(path[0], Leaf.RAW), Leaf):
+        tree[path[0]] = shape
+        return
+    branch = tree.setdefault(path[0], {})
+    assert isinstance(branch, dict)  # noqa: S101 - INVARIANT: `_SHAPE` says which members are branches
+    branch[path[1]] = shape
+
+
+def _convert(value: Json, leaf: Leaf) -> Any:
+    match leaf:
+        case Leaf.TEXT:
+            return as_text(value)
+        case Leaf.NUMBER:
+            return value if type(value) is int else as_text(value)
+        case Leaf.TEXTS:
+            return list_texts(value)
+        case Leaf.RAW:
+            return msgspec.Raw() if value is None else msgspec.Raw(encode_json(value))

@@ -1,0 +1,55 @@
+"""Short forms of the rows of Kubernetes audit fields."""
+
+from collections.abc import Callable
+
+from lanner.fields.spec import ArgKind, Argument, Derived, Extract, FieldSpec, FieldValue, Pointer
+
+BODY = ("requestObject",)
+"""The roots of what is computed from the request's object alone."""
+
+
+def field(
+    name: str,
+    desc: str,
+    extract: Extract,
+    example: str | tuple[str, ...] | None,
+    *,
+    arg: ArgKind = ArgKind.NONE,
+    arg_required: bool = False,
+    example_arg: Argument = None,
+    deprecated: str | None = None,
+) -> FieldSpec:
+    """A row; it is a list when its example is one."""
+    return FieldSpec(
+        name=f"ka.{name}",
+        desc=desc,
+        extract=extract,
+        source="k8s_audit",
+        is_list=isinstance(example, tuple),
+        arg=arg,
+        arg_required=arg_required,
+        example=example,
+        example_arg=example_arg,
+        deprecated=deprecated,
+    )
+
+
+def at(name: str, path: tuple[str, ...], desc: str, example: str | tuple[str, ...]) -> FieldSpec:
+    """A row that reads one place of the event."""
+    return field(name, desc, Pointer(path), example)
+
+
+def body(
+    name: str,
+    desc: str,
+    function: Callable[..., FieldValue],
+    example: str | tuple[str, ...],
+    deprecated: str | None = None,
+) -> FieldSpec:
+    """A row that is computed from the request's object."""
+    return field(name, desc, Derived(BODY, function), example, deprecated=deprecated)
+
+
+def indexed(name: str, desc: str, function: Callable[..., FieldValue], example: tuple[str, ...]) -> FieldSpec:
+    """A list row that is computed from the request's object, and of which an index picks a part."""
+    return field(name, desc, Derived(BODY, function), example, arg=ArgKind.INDEX)
