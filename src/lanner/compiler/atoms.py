@@ -1,0 +1,207 @@
+"""Checks as Python expressions: the table of what each operator is in generated code.
+
+Two-valued logic: a check on a missing value (None) is false, so `not a=b` holds where `a!=b` does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lanner.compiler import semantics
+from lanner.compiler.operands import Constants, Operand, OperandCompiler
+from lanner.condition import Check, ListName, Literal, LiteralList, to_text
+
+_Code = Callable[[str, str], str]
+"""From two expressions of the value to the expression of the check: the first evaluates it, the second is its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """One check, ready for code.
+
+    Attributes:
+        operand: What is checked.
+        code: From two expressions of the operand's value to the expression of the check: the first evaluates the value
+            and comes first, the second is the name it has then.
+        right: The field on the right-hand side, if there is one.
+        equals: The texts of which the operand must be one, for a check that is true for these alone.
+        text: The check as a rule would have it, for comments in generated code.
+    """
+
+    operand: Operand
+    code: _Code
+    right: Operand | None
+    equals: frozenset[str] | None
+    text: str
+
+
+class AtomCompiler:
+    """Gives every check its atom; equal checks get the same."""
+
+    def __init__(self, operands: OperandCompiler, constants: Constants) -> None:
+        self.atoms: list[Atom] = []
+        self._operands = operands
+        self._constants = constants
+        self._numbers: dict[Any, int] = {}
+
+    def atom(self, check: Check) -> int | bool:
+        """The number of a check's atom in `atoms`; False for a check that no event passes."""
+        left = self._operands.compile(check.left)
+        operator = "=" if check.operator == "==" else check.operator
+        right = None if _constant(check) else self._operands.compile(check.right)  # type: ignore[arg-type]
+        values = _values(check)
+        key = (left.key, operator, check.modifier, right.key if right else values)
+        if key in self._numbers:
+            return self._numbers[key]
+        if right is None and check.operator != "exists" and not values:
+            return False
+        self._numbers[key] = len(self.atoms)
+        code = self._dynamic(operator, left, right) if right else self._static(operator, check.modifier, left, values)
+        equals = frozenset(values) if _is_lookup(left, operator, check.modifier, right) else None
+        self.atoms.append(Atom(left, code, right, equals, to_text(check)))
+        return self._numbers[key]
+
+    def _static(self, operator: str, modifier: str | None, left: Operand, values: tuple[str, ...]) -> _Code:
+        """A check against constants."""
+        if operator == "exists":
+            return lambda first, again: f"{first} is not None"
+        if left.is_list:
+            return self._list_check(operator, repr_set(self._constants, frozenset(values)))
+        if left.is_number:
+            numbers = tuple(semantics.parse_number(value) for value in values)
+            return self._members(operator, numbers) or _guarded(f"{_VALUE} {_PYTHON[operator]} {numbers[0]}")
+        if modifier:
+            return self._modified(operator, modifier, values)
+        return self._members(operator, values) or self._text_check(operator, values)
+
+    def _list_check(self, operator: str, values: str) -> _Code:
+        if operator == "in":
+            return _guarded(f"{values}.issuperset({_VALUE})")
+        return _guarded(f"not {values}.isdisjoint({_VALUE})")
+
+    def _members(self, operator: str, values: tuple[Any, ...]) -> _Code | None:
+        """Equality and membership need no guard: None is never among the values."""
+        if operator in ("in", "intersects", "=") and len(values) > 1:
+            constant = repr_set(self._constants, frozenset(values))
+            return lambda first, again: f"{first} in {constant}"
+        if operator in ("in", "intersects", "="):
+            return lambda first, again: f"{first} == {values[0]!r}"
+        return None
+
+    def _text_check(self, operator: str, values: tuple[str, ...]) -> _Code:
+        return _guarded(self._test(operator, values))
+
+    def _test(self, operator: str, values: tuple[str, ...]) -> str:
+        """The check of a text that is there, with `_VALUE` in its place."""
+        value = values[0]
+        match operator:
+            case "contains":
+                return f"{value!r} in {_VALUE}"
+            case "icontains":
+                return f"{semantics.lower(value)!r} in {self._function(semantics.lower)}({_VALUE})"
+            case "startswith" | "endswith":
+                return f"{_VALUE}.{operator}({value!r})"
+            case "regex":
+                return f"{self._tester('regex', values[0], semantics.regex_test)}({_VALUE})"
+            case "glob":
+                return f"{self._tester('glob', values[0], semantics.glob_test)}({_VALUE})"
+            case "iglob":
+                return (
+                    f"{self._tester('iglob', values[0], lambda p: semantics.glob_test(p, ignore_case=True))}({_VALUE})"
+                )
+            case "pmatch":
+                return f"{self._tester('paths', values, semantics.path_test)}({_VALUE})"
+            case _:
+                return f"{_VALUE} {_PYTHON[operator]} {value!r}"
+
+    def _modified(self, operator: str, modifier: str, values: tuple[str, ...]) -> _Code:
+        """A check that is made against each value of a list."""
+        if operator == "=" and modifier == "anyof":
+            return self._members("in", values) or _never
+        if operator == "!=" and modifier == "allof":
+            return _guarded(f"{_VALUE} not in {repr_set(self._constants, frozenset(values))}")
+        if operator in ("startswith", "endswith") and modifier == "anyof":
+            return _guarded(f"{_VALUE}.{operator}({tuple(values)!r})")
+        tests = [f"({self._test(operator, (value,))})" for value in values]
+        match modifier:
+            case "anyof":
+                return _guarded(f"({' or '.join(tests)})")
+            case "allof":
+                return _guarded(f"({' and '.join(tests)})")
+            case _:
+                return _guarded(f"({' + '.join(tests)}) == 1")
+
+    def _dynamic(self, operator: str, left: Operand, right: Operand) -> _Code:
+        """A check against another field of the event."""
+        if left.is_list:
+            test = f"set(r).issuperset({_VALUE})" if operator == "in" else f"not set(r).isdisjoint({_VALUE})"
+        else:
+            match operator:
+                case "exists":
+                    test = "True"
+                case "in" | "intersects":
+                    test = f"{_VALUE} == r"
+                case "contains":
+                    test = f"r in {_VALUE}"
+                case "icontains":
+                    lower = self._function(semantics.lower)
+                    test = f"{lower}(r) in {lower}({_VALUE})"
+                case "startswith" | "endswith":
+                    test = f"{_VALUE}.{operator}(r)"
+                case "glob" | "iglob":
+                    glob = self._function(semantics.glob_test)
+                    test = f"{glob}(r, {operator == 'iglob'})({_VALUE})"
+                case _:
+                    test = f"{_VALUE} {_PYTHON[operator]} r"
+        return lambda first, again: (
+            f"({first} is not None and (r := {right.code}) is not None and {test.replace(_VALUE, again)})"
+        )
+
+    def _function(self, function: Any) -> str:
+        return self._constants.name("f", function)
+
+    def _tester(self, kind: str, pattern: Any, make: Callable[[Any], semantics.Test]) -> str:
+        return self._constants.name(kind, make(pattern), key=(kind, pattern))
+
+
+_VALUE = "\0"
+"""Stands for the value in the text of a test; no Python expression holds this character."""
+
+_PYTHON = {"=": "==", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+
+
+def repr_set(constants: Constants, values: frozenset[Any]) -> str:
+    """The name of a set of constants."""
+    return constants.name("set", values)
+
+
+def _guarded(test: str) -> _Code:
+    return lambda first, again: f"({first} is not None and {test.replace(_VALUE, again)})"
+
+
+def _never(first: str, again: str) -> str:
+    return "False"
+
+
+def _constant(check: Check) -> bool:
+    return check.right is None or isinstance(check.right, Literal | LiteralList | ListName)
+
+
+def _values(check: Check) -> tuple[str, ...]:
+    match check.right:
+        case Literal():
+            return (check.right.text,)
+        case LiteralList():
+            return tuple(item.text for item in check.right.items)
+        case ListName():
+            return (check.right.name,)
+        case _:
+            return ()
+
+
+def _is_lookup(left: Operand, operator: str, modifier: str | None, right: Operand | None) -> bool:
+    if left.is_list or left.is_number or right is not None:
+        return False
+    return (operator in ("=", "in", "intersects") and modifier is None) or (operator == "=" and modifier == "anyof")

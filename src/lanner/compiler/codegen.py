@@ -1,0 +1,142 @@
+"""Residual formulas to one Python function.
+
+The functions read as a person would write them, and can be printed (`lanner rules show --compiled`):
+
+    def match(e, c):
+        v0 = (s.username if (s := e.user) is not None else None)
+        found = []
+        # Attach/Exec Pod
+        if v0 == 'alice' and …:
+            found.append(17)
+        return found
+
+A value or check that is needed once is evaluated in its place. One that is needed more often is kept in a local
+variable: at once where getting it is cheap, else when it is first asked for (`U` marks what was not asked for yet).
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from lanner.compiler.atoms import Atom
+from lanner.compiler.formula import AllOf, AnyOf, Formula, Inverse, atoms
+
+Match: TypeAlias = Callable[[Any, Any], Sequence[int]]
+"""From an event and its context to the numbers of the rules that match, in order."""
+
+UNKNOWN = object()
+_MAX_DEPTH = 30
+"""Levels of parentheses in one expression; Python's own bound is 200."""
+
+_CHEAP = (" == ", " in set", " is not None", ".startswith(", ".endswith(")
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Collects the lines of one function."""
+
+    atoms: Sequence[Atom]
+    uses: Counter[int]
+    values: Counter[str]
+    head: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    checks: dict[int, str] = field(default_factory=dict)
+
+    def expression(self, formula: Formula, depth: int = 0) -> str:
+        """The formula as a Python expression."""
+        match formula:
+            case bool():
+                return str(formula)
+            case int():
+                return self._check(formula)
+            case Inverse():
+                return f"not {self._nested(formula.part, depth)}"
+            case AllOf():
+                return " and ".join(self._nested(part, depth) for part in formula.parts)
+            case AnyOf():
+                return " or ".join(self._nested(part, depth) for part in formula.parts)
+
+    def _nested(self, formula: Formula, depth: int) -> str:
+        if isinstance(formula, int):
+            return self.expression(formula)
+        if depth < _MAX_DEPTH:
+            return f"({self.expression(formula, depth + 1)})"
+        text = self.expression(formula)
+        name = self._name(f"part {len(self.names)}", "p")
+        self.head.append(f"{name} = {text}")
+        return name
+
+    def _check(self, number: int) -> str:
+        """A check: in its place, or by the name of the variable that keeps its result."""
+        atom = self.atoms[number]
+        if self.uses[number] == 1:
+            return self._evaluate(atom)
+        if number not in self.checks:
+            code = self._evaluate(atom)
+            name = f"a{number}"
+            if atom.operand.is_cheap and atom.right is None and any(part in code for part in _CHEAP):
+                self.head.append(f"{name} = {code}")
+                self.checks[number] = name
+            else:
+                self.head.append(f"{name} = U")
+                self.checks[number] = f"({name} if {name} is not U else ({name} := {code}))"
+        return self.checks[number]
+
+    def _evaluate(self, atom: Atom) -> str:
+        operand = atom.operand
+        is_new = operand.key not in self.names
+        name = self._name(operand.key, "v")
+        if self.values[operand.key] == 1:
+            return atom.code(f"({name} := {operand.code})", name)
+        if operand.is_cheap:
+            if is_new:
+                self.head.append(f"{name} = {operand.code}")
+            return atom.code(name, name)
+        if is_new:
+            self.head.append(f"{name} = U")
+        return atom.code(f"({name} if {name} is not U else ({name} := {operand.code}))", name)
+
+    def _name(self, key: str, prefix: str) -> str:
+        return self.names.setdefault(key, f"{prefix}{len(self.names)}")
+
+
+def match_source(residuals: Sequence[tuple[int, str, Formula]], atoms_: Sequence[Atom], *, first_only: bool) -> str:
+    """The source of a function that tests rules.
+
+    Args:
+        residuals: Number, name and formula of each rule that can still match, in order.
+        atoms_: All atoms, by number.
+        first_only: Whether the first rule that matches ends the search.
+    """
+    uses = Counter(number for _, _, formula in residuals for number in atoms(formula))
+    values = Counter(atoms_[number].operand.key for number in uses)
+    writer = _Writer(atoms_, uses, values)
+    body = []
+    for number, name, formula in residuals:
+        then = f"return ({number},)" if first_only else f"found.append({number})"
+        body.append(f"# {name!r}")
+        body += [then] if formula is True else [f"if {writer.expression(formula)}:", f"    {then}"]
+    start, end = ([], ["return ()"]) if first_only else (["found = []"], ["return found"])
+    return _function("match(e, c)", [*writer.head, *start, *body, *end])
+
+
+def signature_source(numbers: Sequence[int], atoms_: Sequence[Atom]) -> str:
+    """The source of a function that gives the truth of the atoms of one dimension, in order."""
+    writer = _Writer(atoms_, Counter(numbers), Counter(atoms_[number].operand.key for number in numbers))
+    checks = [writer.expression(number) for number in numbers]
+    return _function("signature(e)", [*writer.head, f"return ({''.join(check + ', ' for check in checks)})"])
+
+
+def compile_function(source: str, constants: Mapping[str, Any], name: str) -> Any:
+    """The function that a source defines, with the constants that it may refer to."""
+    scope = {"__builtins__": builtins, "U": UNKNOWN, **constants}
+    exec(compile(source, f"<{name}>", "exec"), scope)  # noqa: S102 - INVARIANT: texts enter the source by `repr` only
+    return scope[source[4 : source.index("(")]]
+
+
+def _function(head: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"def {head}:", *(f"    {line}" for line in lines), ""])

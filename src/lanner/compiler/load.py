@@ -1,0 +1,352 @@
+"""Rule files to checked rules: the whole way from text to what the engine can be made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lanner.compiler.check import Checker, operand_kind
+from lanner.compiler.exceptions import with_exceptions
+from lanner.compiler.output import OutputField, OutputTemplate, parse_output
+from lanner.compiler.problem import Problem
+from lanner.compiler.resolve import Resolver
+from lanner.compiler.scope import Scope
+from lanner.condition import Expr, ParseError, parse_operand
+from lanner.diagnostics import Diagnostic, Diagnostics, MappedText, SourceFile, Span
+from lanner.rules.collector import collect
+from lanner.rules.files import read_rule_files
+from lanner.rules.model import Collection, PluginRequirement, ReadFile, RuleDef, RuleUpdate
+from lanner.rules.priority import Priority
+from lanner.rules.reader import read_file
+from lanner.rules.versions import AUDIT_SOURCE, PLUGINS, event_sources, parse_version
+
+__all__ = [
+    "AppendOutput",
+    "ExtraField",
+    "ListInfo",
+    "LoadResult",
+    "LoadedRules",
+    "MacroInfo",
+    "OutputField",
+    "OutputTemplate",
+    "Rule",
+    "load",
+    "read_rule_files",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class AppendOutput:
+    """What a configuration adds to the outputs of rules; empty selectors fit every rule.
+
+    Attributes:
+        source: Only rules of this source.
+        rule: Only the rule of this name.
+        tags: Only rules with all of these tags.
+        extra_output: A text put behind the output, with a blank between.
+        extra_fields: Entries for `output_fields` as (key, format, raw): raw gives the field `key` in its type under its
+            own name, otherwise `format` is an output text that is given under `key`.
+    """
+
+    source: str = ""
+    rule: str = ""
+    tags: frozenset[str] = frozenset()
+    extra_output: str = ""
+    extra_fields: tuple[tuple[str, str, bool], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraField:
+    """A further entry of `output_fields`: the text of a template, or, when raw, the typed value of its only field."""
+
+    key: str
+    template: OutputTemplate
+    raw: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A rule that passed all checks.
+
+    Attributes:
+        name: Unique among the rules.
+        desc: For people.
+        source: Whose events the rule looks at, such as `k8s_audit`.
+        priority: Of its alerts.
+        tags: Sorted, each once.
+        condition: Made of `And`, `Or`, `Not` and `Check` only; macros and lists are put in.
+        output: What an alert says.
+        extra_fields: Entries of `output_fields` beyond those of the output.
+        enabled: Whether the rule is on, as the rule files say.
+        condition_text: The condition as written, with what was appended and the exceptions, macros and lists by name.
+        output_text: The output as written, with what was appended.
+        exceptions: Names of the rule's exceptions, in order.
+        place: Where the rule was last defined: its name.
+    """
+
+    name: str
+    desc: str
+    source: str
+    priority: Priority
+    tags: tuple[str, ...]
+    condition: Expr
+    output: OutputTemplate
+    extra_fields: tuple[ExtraField, ...] = ()
+    enabled: bool = True
+    condition_text: str = ""
+    output_text: str = ""
+    exceptions: tuple[str, ...] = ()
+    place: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MacroInfo:
+    """A macro as `rules list` shows it."""
+
+    name: str
+    condition_text: str
+    used: bool
+    place: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ListInfo:
+    """A list as `rules list` shows it."""
+
+    name: str
+    items: tuple[str, ...]
+    used: bool
+    place: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRules:
+    """All that rule files define.
+
+    Attributes:
+        rules: In the order of their first definition.
+        others: Rules of `syscall`, which are checked in structure and not evaluated.
+        not_evaluated: Source and number of the rules that are not for Lanner, such as those of `syscall`.
+        macros: In the order of their first definition.
+        lists: In the order of their first definition.
+        required_engine_version: The highest that a file asks for, or None.
+    """
+
+    rules: tuple[Rule, ...]
+    others: tuple[Rule, ...]
+    not_evaluated: Mapping[str, int]
+    macros: tuple[MacroInfo, ...]
+    lists: tuple[ListInfo, ...]
+    required_engine_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """Rules or, when there are errors, none; and everything that was found, sorted by file and place."""
+
+    rules: LoadedRules | None
+    diagnostics: list[Diagnostic]
+
+
+def load(
+    files: Sequence[SourceFile],
+    *,
+    loaded_plugins: Mapping[str, str] | None = None,
+    append_output: Sequence[AppendOutput] = (),
+    diagnostics: Diagnostics | None = None,
+) -> LoadResult:
+    """Load rule files in order: read, collect, resolve, check.
+
+    Args:
+        files: What they define is put together; later files append to and override earlier ones.
+        loaded_plugins: Name and version of the plugins that count as loaded; all built-in ones unless given.
+        append_output: What a configuration adds to outputs.
+        diagnostics: What was found so far, such as by `read_rule_files`; the result has it too.
+    """
+    diagnostics = diagnostics if diagnostics is not None else Diagnostics()
+    read = [read_file(file, diagnostics) for file in files]
+    loader = _Loader(PLUGINS if loaded_plugins is None else loaded_plugins, append_output, diagnostics)
+    rules = None
+    if all(each is not None for each in read) and not any(found.code.code == "LN0101" for found in diagnostics):
+        rules = loader.load([each for each in read if each])
+    failed = bool(diagnostics.errors)
+    return LoadResult(None if failed else rules, diagnostics.ordered())
+
+
+class _Loader:
+    def __init__(
+        self, plugins: Mapping[str, str], append_output: Sequence[AppendOutput], diagnostics: Diagnostics
+    ) -> None:
+        self._plugins = plugins
+        self._append_output = append_output
+        self._diagnostics = diagnostics
+        self._checker = Checker()
+        self._sources = event_sources(plugins)
+        self._reported: set[int] = set()
+
+    def load(self, read: Sequence[ReadFile]) -> LoadedRules:
+        collection = collect((item for file in read for item in file.items), self._diagnostics)
+        self._check_plugins(read, collection)
+        resolver = Resolver(collection, self._diagnostics)
+        rules: list[Rule] = []
+        not_evaluated: dict[str, int] = {}
+        for entry in collection.rules.values():
+            rule = entry.item
+            if rule.source != AUDIT_SOURCE or rule.source not in self._sources:
+                not_evaluated[rule.source] = not_evaluated.get(rule.source, 0) + 1
+            if rule.source not in self._sources:
+                self._unknown_source(rule)
+            elif compiled := self._rule(rule, resolver):
+                rules.append(compiled)
+        if not self._diagnostics.errors:
+            self._warn_unused(collection, resolver)
+        return self._loaded(rules, not_evaluated, collection, resolver)
+
+    def _loaded(
+        self, rules: list[Rule], not_evaluated: Mapping[str, int], collection: Collection, resolver: Resolver
+    ) -> LoadedRules:
+        macros, lists = resolver.used_macros, resolver.used_lists
+        return LoadedRules(
+            rules=tuple(rule for rule in rules if rule.source == AUDIT_SOURCE),
+            others=tuple(rule for rule in rules if rule.source != AUDIT_SOURCE),
+            not_evaluated=not_evaluated,
+            macros=tuple(
+                MacroInfo(m.item.name, m.item.condition.text, m.item.name in macros, m.item.place)
+                for m in collection.macros.values()
+            ),
+            lists=tuple(
+                ListInfo(e.item.name, tuple(i.text for i in e.item.items), e.item.name in lists, e.item.place)
+                for e in collection.lists.values()
+            ),
+            required_engine_version=str(collection.engine.version) if collection.engine else None,
+        )
+
+    # Requirements and sources
+
+    def _check_plugins(self, read: Sequence[ReadFile], collection: Collection) -> None:
+        for file in read:
+            names = {item.name for item in file.items if isinstance(item, RuleDef | RuleUpdate)}
+            sources = {collection.rules[name].item.source for name in names if name in collection.rules}
+            if not sources or AUDIT_SOURCE in sources:
+                for item in file.items:
+                    if isinstance(item, PluginRequirement) and not self._is_met(item):
+                        self._unmet(item)
+
+    def _is_met(self, requirement: PluginRequirement) -> bool:
+        for name, wanted in requirement.alternatives:
+            version = parse_version(self._plugins.get(name, ""))
+            if version is not None and version.satisfies(wanted):
+                return True
+        return False
+
+    def _unmet(self, requirement: PluginRequirement) -> None:
+        wanted = " or ".join(f"`{name}` {version}" for name, version in requirement.alternatives)
+        name = requirement.alternatives[0][0]
+        have = self._plugins.get(name)
+        label = f"`{name}` is {have}" if have else f"`{name}` is not loaded"
+        self._diagnostics.add("LN0403", f"the rules need plugin {wanted}", requirement.place, label=label)
+
+    def _unknown_source(self, rule: RuleDef) -> None:
+        known = ", ".join(f"`{source}`" for source in sorted(self._sources))
+        self._diagnostics.add(
+            "unknown_source",
+            f"rule `{rule.name}` is skipped: unknown source `{rule.source}`",
+            rule.place,
+            help=f"sources are {known}",
+        )
+
+    # Rules
+
+    def _rule(self, rule: RuleDef, resolver: Resolver) -> Rule | None:
+        scope = Scope.of(rule.source, self._plugins)
+        condition = with_exceptions(rule, lambda text: _field_problem(text, scope), self._diagnostics)
+        closed = resolver.rule(condition)
+        output, skip = self._output(rule, scope)
+        extra, failed = self._extra_fields(rule, scope)
+        for problem, use in self._checker.condition(closed, scope) if closed else ():
+            if rule.skip_if_unknown_filter and problem.code in ("LN0203", "LN0211"):
+                self._skipped(rule, problem)
+                skip = True
+            elif use is None or id(problem) not in self._reported:
+                self._reported.add(id(problem))
+                problem.report(self._diagnostics, use)
+        if closed is None or output is None or failed or skip:
+            return None
+        return Rule(
+            name=rule.name,
+            desc=rule.desc.text,
+            source=rule.source,
+            priority=rule.priority,
+            tags=tuple(sorted(set(rule.tags))),
+            condition=closed.expr,
+            output=output,
+            extra_fields=extra,
+            enabled=rule.enabled,
+            condition_text=condition.text,
+            output_text=self._output_text(rule).text,
+            exceptions=tuple(exception.name for exception in rule.exceptions),
+            place=rule.place,
+        )
+
+    def _additions(self, rule: RuleDef) -> Iterable[AppendOutput]:
+        for each in self._append_output:
+            fits_source = each.source in ("", rule.source)
+            if fits_source and each.rule in ("", rule.name) and each.tags <= set(rule.tags):
+                yield each
+
+    def _output_text(self, rule: RuleDef) -> MappedText:
+        added = [each.extra_output for each in self._additions(rule) if each.extra_output]
+        return MappedText.concat([rule.output, *(MappedText.literal(f" {text}", "append_output") for text in added)])
+
+    def _output(self, rule: RuleDef, scope: Scope) -> tuple[OutputTemplate | None, bool]:
+        """The template, and whether the rule is to be skipped for what is wrong with it."""
+        template, problems = parse_output(self._output_text(rule), scope)
+        skip = template is None and rule.skip_if_unknown_filter
+        for problem in problems:
+            if skip and not problem.is_warning:
+                self._skipped(rule, problem)
+            else:
+                problem.report(self._diagnostics)
+        return template, skip
+
+    def _extra_fields(self, rule: RuleDef, scope: Scope) -> tuple[tuple[ExtraField, ...], bool]:
+        found: dict[str, ExtraField] = {}
+        failed = False
+        for addition in self._additions(rule):
+            for key, text, raw in addition.extra_fields:
+                written = MappedText.literal(f"%{key.removeprefix('%')}" if raw else text, "append_output")
+                template, problems = parse_output(written, scope)
+                for problem in problems:
+                    problem.report(self._diagnostics)
+                if template is None:
+                    failed = True
+                else:
+                    found[key] = ExtraField(key, template, raw)
+        return tuple(found.values()), failed
+
+    def _skipped(self, rule: RuleDef, problem: Problem) -> None:
+        Problem(
+            "unknown_filter",
+            f"rule `{rule.name}` is skipped: {problem.message}",
+            problem.place,
+            help=problem.help,
+        ).report(self._diagnostics)
+
+    def _warn_unused(self, collection: Collection, resolver: Resolver) -> None:
+        used_macros, used_lists = resolver.used_macros, resolver.used_lists
+        for macro in collection.macros.values():
+            if macro.item.name not in used_macros:
+                self._diagnostics.add("unused_macro", f"macro `{macro.item.name}` is not used", macro.item.place)
+        for each in collection.lists.values():
+            if each.item.name not in used_lists:
+                self._diagnostics.add("unused_list", f"list `{each.item.name}` is not used", each.item.place)
+
+
+def _field_problem(text: MappedText, scope: Scope) -> str | None:
+    """What is wrong with the field of an exception."""
+    problems: list[Problem] = []
+    try:
+        operand_kind(parse_operand(text), scope, problems)
+    except ParseError:
+        return f"`{text.text}` is not a field"
+    return next((problem.message for problem in problems if not problem.is_warning), None)

@@ -1,0 +1,234 @@
+"""Fields and transformers as Python expressions over an event (`e`) and its context (`c`).
+
+An expression gives the value, or None where it is missing: a text, a number, or a list that is never empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from lanner.compiler import semantics
+from lanner.condition import ArgumentList, Call, Field, Literal, to_text
+from lanner.condition.ast import Argument
+from lanner.events.schema import Access, EventSchema, Leaf, Path
+from lanner.events.values import as_text, list_texts, walk
+from lanner.fields.catalogue import (
+    FIELDS,
+    ArgKind,
+    Derived,
+    FieldType,
+    Json,
+    Meta,
+    Pointer,
+    PointerArgument,
+    parse_pointer,
+)
+
+DIMENSIONS: tuple[Path, ...] = (("stage",), ("verb",), ("objectRef", "resource"), ("objectRef", "subresource"))
+"""What matching is specialised on: most events differ in nothing else that a rule asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """How to get a value.
+
+    Attributes:
+        key: Equal for equal values: what is compared when expressions are shared.
+        code: A Python expression over `e`, `c` and constants of `Constants`.
+        is_list: Whether the value is a list of texts.
+        is_number: Whether it is a number.
+        is_cheap: Whether getting it costs less than remembering it.
+        path: Where in the event the value stands, for one that is read as it stands.
+    """
+
+    key: str
+    code: str
+    is_list: bool = False
+    is_number: bool = False
+    is_cheap: bool = False
+    path: Path | None = None
+
+
+class Constants:
+    """Objects that generated code refers to by name: sets, functions, regular expressions."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self._names: dict[Any, str] = {}
+
+    def name(self, kind: str, value: Any, key: Any = None) -> str:
+        """The name of a constant; one with an equal `key` (the value itself, unless given) is shared."""
+        known = (kind, value if key is None else key)
+        if known not in self._names:
+            self._names[known] = f"{kind}{len(self._names)}"
+            self.values[self._names[known]] = value
+        return self._names[known]
+
+
+def paths(operand: Argument) -> Iterator[Path]:
+    """The paths of the event that a field, or the fields in a transformer, read."""
+    match operand:
+        case Field():
+            spec = FIELDS[operand.name]
+            match spec.extract:
+                case Pointer(keys):
+                    yield keys
+                case PointerArgument():
+                    yield parse_pointer(operand.argument or "")
+                case Derived(roots):
+                    yield from ((root,) for root in roots)
+                case Meta():
+                    pass
+        case Call():
+            for argument in operand.arguments:
+                yield from paths(argument)
+        case ArgumentList():
+            for item in operand.items:
+                yield from paths(item)
+        case Literal():
+            pass
+        case _:
+            assert_never(operand)
+
+
+class OperandCompiler:
+    """Turns checked fields and transformers into expressions, for events of one schema."""
+
+    def __init__(self, schema: EventSchema, constants: Constants) -> None:
+        self._schema = schema
+        self._constants = constants
+
+    def compile(self, node: Argument) -> Operand:
+        """The expression for a field, a transformer, or a constant among a transformer's arguments."""
+        match node:
+            case Field():
+                return self._field(node)
+            case Call():
+                return self._call(node)
+            case ArgumentList():
+                inner = ", ".join(self.compile(item).code for item in node.items)
+                return Operand(to_text(node), f"{self._function(semantics.gather)}({inner})", is_list=True)
+            case Literal():
+                return Operand(to_text(node), repr(node.text), is_cheap=True)
+            case _:
+                assert_never(node)
+
+    def _field(self, node: Field) -> Operand:
+        spec = FIELDS[node.name]
+        match spec.extract:
+            case Pointer(keys):
+                return self._pointer(keys, spec.is_list)
+            case PointerArgument():
+                return self._pointer(parse_pointer(node.argument or ""), is_list=False)
+            case Meta(name):
+                is_number = spec.type is FieldType.NUMBER
+                value = f"c.{name}()"
+                code = value if is_number or name not in ("rawtime", "num") else f"str({value})"
+                return Operand(f"{name}:{is_number}", code, is_number=is_number)
+            case Derived(roots, function):
+                return self._derived(node, roots, function, spec.is_list, spec.arg)
+
+    def _derived(self, node: Field, roots: tuple[str, ...], function: Any, is_list: bool, arg: ArgKind) -> Operand:
+        arguments = [self._root(root) for root in roots]
+        if arg is ArgKind.INDEX:
+            arguments.append("None" if node.argument is None else str(int(node.argument)))
+        elif arg is ArgKind.KEY:
+            arguments.append(repr(node.argument))
+        return Operand(to_text(node), f"{self._function(function)}({', '.join(arguments)})", is_list=is_list)
+
+    def _root(self, root: str) -> str:
+        """A member of the event, decoded."""
+        access = self._schema.access((root,), is_list=True)
+        match access.leaf:
+            case Leaf.RAW if access.attributes:
+                return f"c.member({access.attributes[0]!r})"
+            case Leaf.RAW:
+                return f"c.whole().get({root!r})"
+            case _:
+                return f"e.{access.attributes[0]}"
+
+    def _pointer(self, path: Path, is_list: bool) -> Operand:
+        access = self._schema.access(path, is_list=is_list)
+        key = f"{'list' if is_list else 'text'}:{'/'.join(p.replace('/', '~1') for p in path)}"
+        match access.leaf:
+            case Leaf.RAW:
+                code = self._walk(access, list_texts if is_list else as_text)
+                return Operand(key, code, is_list=is_list)
+            case Leaf.TEXT:
+                code = _attribute(access)
+                if is_list:
+                    code = f"{self._function(list_texts)}({code})"
+                return Operand(key, code, is_list=is_list, is_cheap=True, path=None if is_list else path)
+            case Leaf.NUMBER:
+                return Operand(key, f"{self._function(_number_text)}({_attribute(access)})", is_cheap=True)
+            case Leaf.TEXTS:
+                return Operand(key, f"({_attribute(access)} or None)", is_list=True, is_cheap=True)
+            case _:
+                assert_never(access.leaf)
+
+    def _walk(self, access: Access, convert: Any) -> str:
+        root = f"c.member({access.attributes[0]!r})" if access.attributes else "c.whole()"
+        if access.rest:
+            keys = self._constants.name("path", access.rest)
+            root = f"{self._function(walk)}({root}, {keys})"
+        return f"{self._function(convert)}({root})"
+
+    def _function(self, function: Any) -> str:
+        return self._constants.name("f", function)
+
+    def _call(self, node: Call) -> Operand:
+        arguments = [self.compile(argument) for argument in node.arguments]
+        key = f"{node.transformer}({','.join(a.key for a in arguments)})[{node.argument}]"
+        first = arguments[0]
+        codes = ", ".join(argument.code for argument in arguments)
+        match node.transformer:
+            case "val":
+                return first
+            case "len":
+                function = self._function(len if first.is_list else semantics.byte_length)
+                return Operand(key, self._if_present(first.code, f"{function}(t)"), is_number=True)
+            case "join" | "concat":
+                return Operand(key, f"{self._function(getattr(semantics, node.transformer))}({codes})")
+            case "getopt" if node.argument is None:
+                return Operand(key, f"{self._function(semantics.getopt)}({codes})", is_list=True)
+            case "getopt":
+                return Operand(key, f"{self._function(semantics.getopt_value)}({codes}, {node.argument!r})")
+        transformer = self._function(_TEXT_TRANSFORMERS[node.transformer])
+        body = f"{self._function(semantics.each)}({transformer}, t)" if first.is_list else f"{transformer}(t)"
+        return Operand(key, self._if_present(first.code, body), is_list=first.is_list, path=first.path)
+
+    @staticmethod
+    def _if_present(code: str, body: str) -> str:
+        return f"({body} if (t := {code}) is not None else None)"
+
+
+_TEXT_TRANSFORMERS = {
+    "tolower": semantics.lower,
+    "toupper": semantics.upper,
+    "basename": semantics.basename,
+    "b64": semantics.b64,
+}
+_NUMBER_TEXTS = {code: str(code) for code in range(1000)}
+
+
+def _number_text(value: Json) -> str | None:
+    """A number member as text; an HTTP status, nearly always."""
+    if value is None:
+        return None
+    try:
+        return _NUMBER_TEXTS[value]  # type: ignore[index]  # another type of value is a KeyError or TypeError
+    except (KeyError, TypeError):
+        return as_text(value)
+
+
+def _attribute(access: Access) -> str:
+    """Reading an attribute of the event, or of a struct in it that may be missing."""
+    match access.attributes:
+        case (name,):
+            return f"e.{name}"
+        case (outer, inner):
+            return f"(s.{inner} if (s := e.{outer}) is not None else None)"
+        case _:
+            raise AssertionError(access.attributes)

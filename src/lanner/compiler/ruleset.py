@@ -1,0 +1,174 @@
+"""`RuleSet`: rules ready to be matched, specialised on what most distinguishes events.
+
+The first event of a kind (stage, verb, resource, subresource) has a function generated for that kind: every rule's
+condition is reduced by what the kind decides, and only what is left is tested, for all events of that kind. Kinds
+that no check of the rules tells apart share a function, so the number of functions is bounded by the rules; the table
+that leads from a kind to its function is bounded too, because whoever sends events chooses resources and verbs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, Literal, TypeAlias
+
+from lanner.compiler.atoms import Atom, AtomCompiler
+from lanner.compiler.codegen import Match, compile_function, match_source, signature_source
+from lanner.compiler.formula import Formula, from_condition, reduce
+from lanner.compiler.load import LoadedRules, Rule
+from lanner.compiler.operands import DIMENSIONS, Constants, OperandCompiler, paths
+from lanner.compiler.template import Render, render_source
+from lanner.condition import Call
+from lanner.condition.ast import Argument, checks
+from lanner.events.schema import Event, EventSchema
+from lanner.rules.priority import Priority
+
+Matching: TypeAlias = Literal["all", "first"]
+Kind: TypeAlias = tuple[str | None, str | None, str | None, str | None]
+"""Stage, verb, resource and subresource of an event."""
+
+MAX_KINDS = 8192
+"""Kinds whose function is remembered. A cluster has some hundreds; past the bound the table starts anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which of the loaded rules are used.
+
+    Attributes:
+        min_priority: Rules of less priority are left out.
+        tags: When given, only rules with one of these tags are used.
+        not_tags: Rules with one of these tags are left out.
+        disabled: Rules whose name matches one of these patterns (`*`, `?`) are left out.
+    """
+
+    min_priority: Priority = Priority.DEBUG
+    tags: frozenset[str] = frozenset()
+    not_tags: frozenset[str] = frozenset()
+    disabled: tuple[str, ...] = ()
+
+    def admits(self, rule: Rule) -> bool:
+        """Whether a rule is used."""
+        return (
+            rule.enabled
+            and rule.priority.level <= self.min_priority.level
+            and (not self.tags or not self.tags.isdisjoint(rule.tags))
+            and self.not_tags.isdisjoint(rule.tags)
+            and not any(fnmatchcase(rule.name, pattern) for pattern in self.disabled)
+        )
+
+
+@dataclass(slots=True)
+class RuleSet:
+    """Rules as generated code.
+
+    Attributes:
+        rules: The rules in use, in order; their numbers are places in this tuple.
+        schema: What of an event they ask for.
+        matching: Whether all rules that match an event raise an alert, or the first alone.
+        table: From kinds that were seen to the functions that test their events; None where no rule can match.
+        render: By rule number, what renders an alert.
+    """
+
+    rules: tuple[Rule, ...]
+    schema: EventSchema
+    matching: Matching
+    render: tuple[Render, ...]
+    table: dict[Kind, Match | None] = field(default_factory=dict)
+    _formulas: tuple[Formula, ...] = ()
+    _atoms: Sequence[Atom] = ()
+    _constants: Mapping[str, Any] = field(default_factory=dict)
+    _dimensions: tuple[_Dimension, ...] = ()
+    _by_signature: dict[tuple[bool, ...], tuple[Match | None, str]] = field(default_factory=dict)
+
+    def specialise(self, kind: Kind) -> Match | None:
+        """The function for events of a kind that is not in `table`, which remembers it."""
+        match, _ = self._specialised(kind)
+        if len(self.table) >= MAX_KINDS:
+            self.table.clear()
+        self.table[kind] = match
+        return match
+
+    def source(self, kind: Kind) -> str:
+        """The code that tests events of a kind, to be read; empty where no rule can match."""
+        return self._specialised(kind)[1]
+
+    def _specialised(self, kind: Kind) -> tuple[Match | None, str]:
+        probe = self._probe(kind)
+        signature = tuple(truth for dimension in self._dimensions for truth in dimension.signature(probe))
+        found = self._by_signature.get(signature)
+        if found is None:
+            numbers = [number for dimension in self._dimensions for number in dimension.atoms]
+            found = self._by_signature[signature] = self._generate(dict(zip(numbers, signature, strict=True)))
+        return found
+
+    def _generate(self, known: Mapping[int, bool]) -> tuple[Match | None, str]:
+        done: dict[int, Formula] = {}
+        residuals = []
+        for number, formula in enumerate(self._formulas):
+            left = reduce(formula, known, done)
+            if left is not False:
+                residuals.append((number, self.rules[number].name, left))
+        if not residuals:
+            return None, ""
+        source = match_source(residuals, self._atoms, first_only=self.matching == "first")
+        return compile_function(source, self._constants, "match"), source
+
+    def _probe(self, kind: Kind) -> Event:
+        """An event of which nothing is known but its kind."""
+        stage, verb, resource, subresource = kind
+        return self.schema.from_object(
+            {"stage": stage, "verb": verb, "objectRef": {"resource": resource, "subresource": subresource}}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Dimension:
+    """The atoms that one part of a kind decides, and the function that gives their truth."""
+
+    atoms: tuple[int, ...]
+    signature: Callable[[Event], tuple[bool, ...]]
+
+
+def compile_rules(loaded: LoadedRules, *, matching: Matching = "all", selection: Selection | None = None) -> RuleSet:
+    """Make the rules in use ready to be matched."""
+    selection = selection or Selection()
+    return compile_selected(tuple(rule for rule in loaded.rules if selection.admits(rule)), matching)
+
+
+def compile_selected(rules: tuple[Rule, ...], matching: Matching = "all") -> RuleSet:
+    """Make checked rules ready to be matched, all of them."""
+    schema = EventSchema(path for rule in rules for operand in _operands(rule) for path in paths(operand))
+    constants = Constants()
+    operands = OperandCompiler(schema, constants)
+    compiler = AtomCompiler(operands, constants)
+    done: dict[int, Formula] = {}
+    formulas = tuple(from_condition(rule.condition, compiler.atom, done) for rule in rules)
+    sources = [render_source(rule, operands, constants) for rule in rules]
+    return RuleSet(
+        rules=rules,
+        schema=schema,
+        matching=matching,
+        render=tuple(compile_function(source, constants.values, "render") for source in sources),
+        _formulas=formulas,
+        _atoms=compiler.atoms,
+        _constants=constants.values,
+        _dimensions=tuple(_dimension(path, compiler.atoms, constants) for path in DIMENSIONS),
+    )
+
+
+def _dimension(path: tuple[str, ...], atoms: Sequence[Atom], constants: Constants) -> _Dimension:
+    numbers = tuple(n for n, atom in enumerate(atoms) if atom.operand.path == path and atom.right is None)
+    return _Dimension(numbers, compile_function(signature_source(numbers, atoms), constants.values, "signature"))
+
+
+def _operands(rule: Rule) -> Iterable[Argument]:
+    """The fields and transformers that a rule asks for."""
+    for check in checks(rule.condition):
+        yield check.left
+        if isinstance(check.right, Call):
+            yield check.right
+    for template in (rule.output, *(extra.template for extra in rule.extra_fields)):
+        yield from (found.operand for found in template.fields)
+        yield from (part.operand for part in template.segments if not isinstance(part, str))

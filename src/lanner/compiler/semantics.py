@@ -1,0 +1,244 @@
+"""What operators and transformers do to values.
+
+The functions here are what generated code calls, and what the reference interpreter of the tests is checked against.
+A value is a text, a number or a list of texts; a missing value is None and never reaches an operator. Source:
+libsinsp, filter_compare.cpp, sinsp_filtercheck.cpp, prefix_search.h and sinsp_filter_transformers/ of Falco 0.44.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import re2
+
+Text = str
+Test = Callable[[str], bool]
+
+_LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
+_UPPER = {c: c - 32 for c in range(ord("a"), ord("z") + 1)}
+
+
+def lower(text: str) -> str:
+    """A-Z as a-z; other letters stay, as in the C locale that Falco runs in."""
+    return text.lower() if text.isascii() else text.translate(_LOWER)
+
+
+def upper(text: str) -> str:
+    """The other way round."""
+    return text.upper() if text.isascii() else text.translate(_UPPER)
+
+
+def basename(text: str) -> str:
+    """What stands behind the last slash."""
+    return text.rpartition("/")[2]
+
+
+def b64(text: str) -> str | None:
+    """The text that a Base64 text encodes, with or without padding; None where it is no Base64.
+
+    Bytes that are not UTF-8 become U+FFFD.
+    """
+    if text.endswith("="):
+        text = text[:-1].removesuffix("=")
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return data.decode("utf-8", "replace")
+
+
+def byte_length(text: str) -> int:
+    """The number of bytes of the text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def each(function: Callable[[str], str | None], values: list[str]) -> list[str] | None:
+    """The function of every value; None where it has none for one of them."""
+    found = []
+    for value in values:
+        result = function(value)
+        if result is None:
+            return None
+        found.append(result)
+    return found
+
+
+def concat(*texts: str | None) -> str | None:
+    """The texts one behind the other; None where one is missing."""
+    return None if None in texts else "".join(texts)  # type: ignore[arg-type]  # none of them is None here
+
+
+def join(separator: str | None, values: list[str] | None) -> str | None:
+    """The values with the separator between them."""
+    return None if separator is None or values is None else separator.join(values)
+
+
+def gather(*values: str | int | list[str] | None) -> list[str] | None:
+    """A transformer's list argument: the values of all its elements; None where one is missing."""
+    found: list[str] = []
+    for value in values:
+        if value is None:
+            return None
+        if isinstance(value, list):
+            found += value
+        else:
+            found.append(str(value))
+    return found or None
+
+
+def getopt(arguments: list[str] | None, options: str | None) -> list[str] | None:
+    """The short options of an argument list, each followed by its value where it takes one, `?` for an unknown one.
+
+    Long options are passed over; `--` and the first argument that is no option end the search. An option without the
+    value that it needs gives an empty text.
+    """
+    if arguments is None or options is None:
+        return None
+    return [text for option, value in _options(arguments, options) for text in _as_listed(option, value)] or None
+
+
+def getopt_value(arguments: list[str] | None, options: str | None, wanted: str) -> str | None:
+    """The value of one short option, or the option itself where it takes none; the last one counts."""
+    if arguments is None or options is None:
+        return None
+    found = None
+    for option, value in _options(arguments, options):
+        if option == wanted:
+            found = option if value is None else value
+        elif option == "" and value == wanted:
+            found = ""
+    return found
+
+
+def _as_listed(option: str, value: str | None) -> list[str]:
+    if option == "":
+        return [""]
+    return [option] if value is None else [option, value]
+
+
+def _options(arguments: list[str], spec: str) -> list[tuple[str, str | None]]:
+    """Options and their values; ("", option) for one whose value is missing."""
+    takes_value = {c for at, c in enumerate(spec) if c != ":" and spec[at + 1 : at + 2] == ":"}
+    known = set(spec) - {":"}
+    found: list[tuple[str, str | None]] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument.startswith("--") and len(argument) > 2:
+            continue
+        if argument in ("", "-", "--") or not argument.startswith("-"):
+            break
+        for at in range(1, len(argument)):
+            option = argument[at]
+            if option not in known:
+                found.append(("?", None))
+            elif option not in takes_value:
+                found.append((option, None))
+            else:
+                value = argument[at + 1 :] or next(rest, None)
+                found.append((option, value) if value is not None else ("", option))
+                break
+    return found
+
+
+def parse_number(text: str) -> int:
+    """A number as the language writes it, as an unsigned 64-bit integer.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return int(text, 16 if text[:2] in ("0x", "0X") else 10) % 2**64
+
+
+def regex_options() -> Any:
+    """How Falco reads regular expressions: POSIX syntax, leftmost-longest, nothing printed on errors."""
+    options = re2.Options()
+    options.posix_syntax = True
+    options.longest_match = True
+    options.log_errors = False
+    return options
+
+
+def regex_test(pattern: str) -> Test:
+    """Whether a text matches a regular expression as a whole, in linear time.
+
+    Raises:
+        re2.error: the expression is malformed, or needs what RE2 leaves out to stay linear.
+    """
+    return _full_match(re2.compile(pattern, regex_options()))
+
+
+def glob_test(pattern: str, ignore_case: bool = False) -> Test:
+    """Whether a text matches a pattern of fnmatch(3): `*`, `?`, `[…]`; a backslash makes the next character plain."""
+    options = re2.Options()
+    options.log_errors = False
+    options.dot_nl = True
+    options.case_sensitive = not ignore_case
+    return _full_match(re2.compile(_glob_to_regex(pattern), options))
+
+
+def _full_match(compiled: Any) -> Test:
+    fullmatch = compiled.fullmatch
+
+    def test(text: str) -> bool:
+        try:
+            return fullmatch(text) is not None
+        except UnicodeEncodeError:
+            return fullmatch(text.encode("utf-8", "replace").decode()) is not None
+
+    return test
+
+
+def _glob_to_regex(pattern: str) -> str:
+    out = []
+    at = 0
+    while at < len(pattern):
+        char = pattern[at]
+        at += 1
+        if char == "*":
+            out.append(".*")
+        elif char == "?":
+            out.append(".")
+        elif char == "\\" and at < len(pattern):
+            out.append(re2.escape(pattern[at]))
+            at += 1
+        elif char == "[" and (end := _bracket_end(pattern, at)) is not None:
+            out.append(_bracket(pattern[at:end]))
+            at = end + 1
+        else:
+            out.append(re2.escape(char))
+    return "".join(out)
+
+
+def _bracket_end(pattern: str, at: int) -> int | None:
+    """Where the `]` of a bracket stands; a `]` right at its start is one of its characters."""
+    start = at + 1 if pattern[at : at + 1] in ("!", "^") else at
+    end = pattern.find("]", start + 1)
+    return None if end == -1 else end
+
+
+def _bracket(body: str) -> str:
+    negated = body[:1] in ("!", "^")
+    chars = body[1:] if negated else body
+    escaped = "".join("\\" + c if c in "[]\\^&~|" else c for c in chars)
+    return f"[{'^' if negated else ''}{escaped}]"
+
+
+def path_test(paths: Sequence[str]) -> Test:
+    """Whether a path is one of the paths or lies below one; components are compared whole and may be patterns."""
+    wanted = [[_component_test(part) for part in path.split("/") if part] for path in paths]
+
+    def test(text: str) -> bool:
+        parts = [part for part in text.split("/") if part]
+        return any(
+            len(tests) <= len(parts) and all(passes(part) for passes, part in zip(tests, parts, strict=False))
+            for tests in wanted
+        )
+
+    return test
+
+
+def _component_test(part: str) -> Test:
+    return glob_test(part) if any(c in part for c in "?*[") else part.__eq__

@@ -1,0 +1,77 @@
+"""Output templates to Python functions that render an alert."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from lanner.compiler.codegen import compile_function
+from lanner.compiler.load import Rule
+from lanner.compiler.operands import Constants, Operand, OperandCompiler
+from lanner.compiler.output import OutputField, OutputTemplate
+
+FieldValue: TypeAlias = "str | int | list[str] | None"
+Render: TypeAlias = Callable[[Any, Any], tuple[str, dict[str, FieldValue]]]
+"""From an event and its context to the message and the output fields, sorted by name as Falco prints them."""
+
+MISSING = "<NA>"
+
+
+def render_source(rule: Rule, operands: OperandCompiler, constants: Constants) -> str:
+    """The source of the function that renders a rule's alerts."""
+    writer = _Writer(operands, constants)
+    message = writer.text(rule.output)
+    entries = {found.key: writer.value(found) for found in rule.output.fields}
+    for extra in rule.extra_fields:
+        raw = next(iter(extra.template.fields), None) if extra.raw else None
+        entries[extra.key] = writer.value(raw) if raw else writer.text(extra.template)
+    items = ", ".join(f"{key!r}: {entries[key]}" for key in sorted(entries))
+    return "\n".join([f"def render(e, c):  # {rule.name!r}", *writer.lines, f"    return {message}, {{{items}}}", ""])
+
+
+def text_source(template: OutputTemplate, operands: OperandCompiler, constants: Constants) -> str:
+    """The source of the function that renders a template alone."""
+    writer = _Writer(operands, constants)
+    message = writer.text(template)
+    return "\n".join(["def render(e, c):", *writer.lines, f"    return {message}", ""])
+
+
+def compile_render(source: str, constants: Constants, name: str) -> Any:
+    """The function of such a source."""
+    return compile_function(source, constants.values, name)
+
+
+class _Writer:
+    def __init__(self, operands: OperandCompiler, constants: Constants) -> None:
+        self.lines: list[str] = []
+        self._operands = operands
+        self._constants = constants
+        self._names: dict[str, tuple[str, Operand]] = {}
+        self._texts: dict[str, str] = {}
+
+    def value(self, found: OutputField) -> str:
+        """The variable that holds a field's value."""
+        return self._variable(found)[0]
+
+    def text(self, template: OutputTemplate) -> str:
+        """The template as one expression."""
+        parts = [repr(part) if isinstance(part, str) else self._as_text(part) for part in template.segments]
+        return f"''.join(({', '.join(parts)},))" if parts else "''"
+
+    def _variable(self, found: OutputField) -> tuple[str, Operand]:
+        operand = self._operands.compile(found.operand)
+        if operand.key not in self._names:
+            name = f"v{len(self._names)}"
+            self._names[operand.key] = name, operand
+            self.lines.append(f"    {name} = {operand.code}")
+        return self._names[operand.key]
+
+    def _as_text(self, found: OutputField) -> str:
+        name, operand = self._variable(found)
+        if operand.is_list:
+            text = f"('(' + ','.join({name}) + ')' if {name} is not None else {MISSING!r})"
+        elif operand.is_number:
+            text = f"(str({name}) if {name} is not None else {MISSING!r})"
+        else:
+            text = f"({name} if {name} is not None else {MISSING!r})"
+        return f"{text}[:{found.width}].ljust({found.width})" if found.width else text

@@ -1,0 +1,137 @@
+"""The engine: events in, alerts out (steps 7 to 9 of the data flow)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from lanner.compiler.ruleset import RuleSet
+from lanner.engine.alert import Alert
+from lanner.engine.stats import Stats
+from lanner.events.context import Context, host_name
+from lanner.events.decode import FLAWS, Batch, EventDecoder, Flaw, Problem
+from lanner.rules.priority import Priority
+
+INTERNAL_SOURCE = "internal"
+DAMAGED_EVENT = "Lanner internal: damaged event"
+"""The rule name of the alert that is raised for an event that could not be evaluated as a whole."""
+
+_TRUNCATED = (Flaw.TOO_DEEP, Flaw.TOO_LARGE)
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of one payload.
+
+    Attributes:
+        alerts: In the order of the events, and of the rules for each.
+        events: How many events were evaluated.
+        malformed: How many documents were set aside, or could only be read in part.
+    """
+
+    alerts: list[Alert] = field(default_factory=list)
+    events: int = 0
+    malformed: int = 0
+
+
+class Engine:
+    """Evaluates events against a rule set. Not safe for use from several threads at once."""
+
+    def __init__(self, rules: RuleSet, *, hostname: str | None = None, clock: Callable[[], int] = time.time_ns) -> None:
+        self.rules = rules
+        self.stats = Stats.for_rules(rule.name for rule in rules.rules)
+        self._hostname = hostname or host_name()
+        self._context = Context(self._hostname, clock)
+        self._decoder = EventDecoder(rules.schema)
+        self._clock = clock
+
+    def process(
+        self, payload: bytes, *, body: bool = False, truncated: bool = False, size: int = 0, origin: str = ""
+    ) -> Result:
+        """Evaluate all events of a payload.
+
+        Args:
+            payload: JSON text: documents one after the other, or, with `body`, a single one.
+            body: Whether the payload is one document, as a webhook posts it.
+            truncated: Whether the payload is what was kept of one event beyond the size limit.
+            size: Bytes as received, when the payload is not what was received.
+            origin: Where the payload comes from, for messages.
+        """
+        self.stats.bytes += size or len(payload)
+        if truncated:
+            batch = self._decoder.piecewise(payload, Flaw.TOO_LARGE)
+        else:
+            batch = self._decoder.body(payload) if body else self._decoder.lines(payload)
+        result = Result()
+        self._evaluate(batch, result, origin)
+        return result
+
+    def _evaluate(self, batch: Batch, result: Result, origin: str) -> None:
+        context = self._context
+        context.begin(batch)
+        table = self.rules.table
+        alerts = result.alerts
+        missing = 0
+        unusual = []
+        for index, event in enumerate(batch.events):
+            ref = event.objectRef
+            kind = (
+                (event.stage, event.verb, None, None)
+                if ref is None
+                else (event.stage, event.verb, ref.resource, ref.subresource)
+            )
+            try:
+                match = table[kind]
+            except KeyError:
+                match = self.rules.specialise(kind)
+            if event.auditID is None:
+                missing += 1
+                if event.stage is None and event.verb is None:
+                    unusual.append(index)
+                    continue
+            if match is not None:
+                context.at(event, index)
+                for number in match(event, context):
+                    alerts.append(self._alert(number, event))
+        count = len(batch.events) - len(unusual)
+        result.events += count
+        self.stats.events += count
+        self.stats.missing_audit_id += missing - len(unusual)
+        context.first_number += len(batch.events)
+        for problem in batch.problems:
+            self._report(problem, result, origin)
+        for index in unusual:
+            self._evaluate_unusual(batch.raw(index), result, origin)
+
+    def _evaluate_unusual(self, document: bytes, result: Result, origin: str) -> None:
+        """A document that the typed decoder took, though it is no event: a list of events, or something else."""
+        self._context.first_number -= 1
+        self._evaluate(self._decoder.piecewise(document), result, origin)
+
+    def _alert(self, number: int, event: object) -> Alert:
+        rule = self.rules.rules[number]
+        message, fields = self.rules.render[number](event, self._context)
+        self.stats.by_rule[rule.name] += 1
+        self.stats.by_priority[rule.priority] += 1
+        return Alert(
+            self._context.time_ns(), rule.name, rule.priority, rule.source, message, fields, rule.tags, self._hostname
+        )
+
+    def _report(self, problem: Problem, result: Result, origin: str) -> None:
+        """Count what was wrong with a document, and say so in an alert where a part of an event is missing."""
+        if problem.flaw in _TRUNCATED:
+            self.stats.truncated += 1
+        else:
+            self.stats.malformed += 1
+            result.malformed += 1
+            self.stats.add_sample(f"{origin or 'input'}: {FLAWS[problem.flaw]}: {problem.sample}")
+        if problem.event is not None:
+            fields: dict[str, str | int | list[str] | None] = {"origin": origin, "reason": problem.flaw.value}
+            message = f"{DAMAGED_EVENT}: {FLAWS[problem.flaw]} (origin={origin} start={problem.sample})"
+            priority = Priority.WARNING
+            self.stats.by_priority[priority] += 1
+            self.stats.by_rule[DAMAGED_EVENT] = self.stats.by_rule.get(DAMAGED_EVENT, 0) + 1
+            result.alerts.append(
+                Alert(self._clock(), DAMAGED_EVENT, priority, INTERNAL_SOURCE, message, fields, (), self._hostname)
+            )
