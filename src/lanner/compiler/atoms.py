@@ -49,6 +49,8 @@ class AtomCompiler:
     def atom(self, check: Check) -> int | bool:
         """The number of a check's atom in `atoms`; False for a check that no event passes."""
         left = self._operands.compile(check.left)
+        if check.operator == "exists" and left.is_always:
+            return True
         operator = "=" if check.operator == "==" else check.operator
         right = None if _constant(check) else self._operands.compile(check.right)  # type: ignore[arg-type]
         values = _values(check)
@@ -57,11 +59,22 @@ class AtomCompiler:
             return self._numbers[key]
         if right is None and check.operator != "exists" and not values:
             return False
-        self._numbers[key] = len(self.atoms)
         code = self._dynamic(operator, left, right) if right else self._static(operator, check.modifier, left, values)
+        if _is_epoch(left, operator, values):
+            return False
+        if (known := self._known(left, right, code)) is not None:
+            return known
+        self._numbers[key] = len(self.atoms)
         equals = frozenset(values) if _is_lookup(left, operator, check.modifier, right) else None
         self.atoms.append(Atom(left, code, right, equals, to_text(check)))
         return self._numbers[key]
+
+    def _known(self, left: Operand, right: Operand | None, code: _Code) -> bool | None:
+        """The truth of a check that is the same for all events."""
+        if left.constant is None or right is not None:
+            return None
+        names = {**self._constants.values, "k": left.constant[0]}
+        return bool(eval(code("k", "k"), names))  # noqa: S307 - INVARIANT: texts enter generated code by `repr` only
 
     def _static(self, operator: str, modifier: str | None, left: Operand, values: tuple[str, ...]) -> _Code:
         """A check against constants."""
@@ -175,6 +188,11 @@ _PYTHON = {"=": "==", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 def repr_set(constants: Constants, values: frozenset[Any]) -> str:
     """The name of a set of constants."""
     return constants.name("set", values)
+
+
+def _is_epoch(left: Operand, operator: str, values: tuple[str, ...]) -> bool:
+    """Whether the time is compared with zero, which no event's is: Falco's way to write a check that never holds."""
+    return left.key.startswith("rawtime:") and operator in ("=", "in") and set(values) == {"0"}
 
 
 def _guarded(test: str) -> _Code:

@@ -12,6 +12,7 @@ from typing import Any, assert_never
 from lanner.compiler import semantics
 from lanner.condition import ArgumentList, Call, Field, Literal, to_text
 from lanner.condition.ast import Argument
+from lanner.events.context import PLUGIN, SOURCE
 from lanner.events.schema import Access, EventSchema, Leaf, Path
 from lanner.events.values import as_text, list_texts, walk
 from lanner.fields.catalogue import (
@@ -26,8 +27,8 @@ from lanner.fields.catalogue import (
     parse_pointer,
 )
 
-DIMENSIONS: tuple[Path, ...] = (("stage",), ("verb",), ("objectRef", "resource"), ("objectRef", "subresource"))
-"""What matching is specialised on: most events differ in nothing else that a rule asks for."""
+_ENGINE_CONSTANTS = {"source": SOURCE, "pluginname": PLUGIN, "asynctype": None}
+"""What the engine knows of every event alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Operand:
         is_number: Whether it is a number.
         is_cheap: Whether getting it costs less than remembering it.
         path: Where in the event the value stands, for one that is read as it stands.
+        is_always: Whether every event has the value.
+        constant: The value as a tuple of one, if all events have the same.
     """
 
     key: str
@@ -49,6 +52,8 @@ class Operand:
     is_number: bool = False
     is_cheap: bool = False
     path: Path | None = None
+    is_always: bool = False
+    constant: tuple[str | None] | None = None
 
 
 class Constants:
@@ -123,12 +128,20 @@ class OperandCompiler:
             case PointerArgument():
                 return self._pointer(parse_pointer(node.argument or ""), is_list=False)
             case Meta(name):
-                is_number = spec.type is FieldType.NUMBER
-                value = f"c.{name}()"
-                code = value if is_number or name not in ("rawtime", "num") else f"str({value})"
-                return Operand(f"{name}:{is_number}", code, is_number=is_number)
+                return self._meta(name, spec.type is FieldType.NUMBER)
             case Derived(roots, function):
                 return self._derived(node, roots, function, spec.is_list, spec.arg)
+
+    @staticmethod
+    def _meta(name: str, is_number: bool) -> Operand:
+        """What the engine knows of an event; it has all of it for all events."""
+        if name in _ENGINE_CONSTANTS:
+            value = _ENGINE_CONSTANTS[name]
+            return Operand(name, repr(value), is_cheap=True, is_always=value is not None, constant=(value,))
+        code = f"c.{name}()"
+        if name == "rawtime" and not is_number:
+            code = f"str({code})"
+        return Operand(f"{name}:{is_number}", code, is_number=is_number, is_always=True)
 
     def _derived(self, node: Field, roots: tuple[str, ...], function: Any, is_list: bool, arg: ArgKind) -> Operand:
         arguments = [self._root(root) for root in roots]

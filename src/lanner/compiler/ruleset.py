@@ -1,6 +1,6 @@
 """`RuleSet`: rules ready to be matched, specialised on what most distinguishes events.
 
-The first event of a kind (stage, verb, resource, subresource) has a function generated for that kind: every rule's
+The first event of a kind (stage, verb, resource, subresource, user) has a function generated for it: every rule's
 condition is reduced by what the kind decides, and only what is left is tested, for all events of that kind. Kinds
 that no check of the rules tells apart share a function, so the number of functions is bounded by the rules; the table
 that leads from a kind to its function is bounded too, because whoever sends events chooses resources and verbs.
@@ -17,19 +17,16 @@ from lanner.compiler.atoms import Atom, AtomCompiler
 from lanner.compiler.codegen import Match, compile_function, match_source, signature_source
 from lanner.compiler.formula import Formula, from_condition, reduce
 from lanner.compiler.load import LoadedRules, Rule
-from lanner.compiler.operands import DIMENSIONS, Constants, OperandCompiler, paths
+from lanner.compiler.operands import Constants, OperandCompiler, paths
 from lanner.compiler.template import Render, render_source
 from lanner.condition import Call
 from lanner.condition.ast import Argument, checks
-from lanner.events.schema import Event, EventSchema
+from lanner.events.schema import KIND_PATHS, Event, EventSchema, Kind
 from lanner.rules.priority import Priority
 
 Matching: TypeAlias = Literal["all", "first"]
-Kind: TypeAlias = tuple[str | None, str | None, str | None, str | None]
-"""Stage, verb, resource and subresource of an event."""
-
-MAX_KINDS = 8192
-"""Kinds whose function is remembered. A cluster has some hundreds; past the bound the table starts anew."""
+MAX_KINDS = 16384
+"""Kinds whose function is remembered. A cluster has some thousands; past the bound the table starts anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +114,10 @@ class RuleSet:
 
     def _probe(self, kind: Kind) -> Event:
         """An event of which nothing is known but its kind."""
-        stage, verb, resource, subresource = kind
-        return self.schema.from_object(
-            {"stage": stage, "verb": verb, "objectRef": {"resource": resource, "subresource": subresource}}
-        )
+        event: dict[str, Any] = {"objectRef": {}, "user": {}}
+        for path, value in zip(KIND_PATHS, kind, strict=True):
+            (event[path[0]] if len(path) > 1 else event)[path[-1]] = value
+        return self.schema.from_object(event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +151,7 @@ def compile_selected(rules: tuple[Rule, ...], matching: Matching = "all") -> Rul
         _formulas=formulas,
         _atoms=compiler.atoms,
         _constants=constants.values,
-        _dimensions=tuple(_dimension(path, compiler.atoms, constants) for path in DIMENSIONS),
+        _dimensions=tuple(_dimension(path, compiler.atoms, constants) for path in KIND_PATHS),
     )
 
 

@@ -76,10 +76,13 @@ class Engine:
         unusual = []
         for index, event in enumerate(batch.events):
             ref = event.objectRef
+            user = event.user
             kind = (
-                (event.stage, event.verb, None, None)
-                if ref is None
-                else (event.stage, event.verb, ref.resource, ref.subresource)
+                event.stage,
+                event.verb,
+                ref and ref.resource,
+                ref and ref.subresource,
+                user and user.username,
             )
             try:
                 match = table[kind]

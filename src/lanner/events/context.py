@@ -151,7 +151,7 @@ _local_texts: dict[int, str] = {}
 
 
 def parse_time(text: str) -> int | None:
-    """Nanoseconds since the epoch of an RFC 3339 time, or None where it is none.
+    """Nanoseconds since the epoch of an RFC 3339 time, or None where it is none, or not after the epoch.
 
     `metav1.MicroTime` prints six digits and `Z`; other producers give up to nine digits and an offset.
     """
@@ -169,7 +169,7 @@ def parse_time(text: str) -> int | None:
         except ValueError:
             return None
         _remember(_seconds, start, seconds)
-    return seconds * _SECOND + fraction if seconds >= 0 else None
+    return seconds * _SECOND + fraction if seconds > 0 else None
 
 
 def _parse_any_time(text: str) -> int | None:
@@ -180,7 +180,7 @@ def _parse_any_time(text: str) -> int | None:
     if moment.tzinfo is None:
         return None
     found = int(moment.timestamp()) * _SECOND + moment.microsecond * 1000
-    return found if found >= 0 else None
+    return found if found > 0 else None
 
 
 def utc_text(time_ns: int) -> str:

@@ -24,6 +24,9 @@ Event: TypeAlias = Any
 
 Path: TypeAlias = tuple[str, ...]
 
+Kind: TypeAlias = tuple[str | None, str | None, str | None, str | None, str | None]
+"""Stage, verb, resource, subresource and user name of an event: nearly all that most rules ask for."""
+
 
 class Leaf(Enum):
     """How a member is kept."""
@@ -59,12 +62,18 @@ _SHAPE: Mapping[str, Leaf | Mapping[str, Leaf]] = {
     "responseStatus": {"status": _TEXT, "message": _TEXT, "reason": _TEXT, "code": Leaf.NUMBER},
     "annotations": {"*": _TEXT},
 }
-_ALWAYS: tuple[Path, ...] = (
-    ("auditID",),
+KIND_PATHS: tuple[Path, ...] = (
     ("stage",),
     ("verb",),
     ("objectRef", "resource"),
     ("objectRef", "subresource"),
+    ("user", "username"),
+)
+"""What the kind of an event is made of, in order."""
+
+_ALWAYS: tuple[Path, ...] = (
+    *KIND_PATHS,
+    ("auditID",),
     ("requestReceivedTimestamp",),
     ("stageTimestamp",),
     ("timestamp",),
@@ -150,6 +159,12 @@ class EventSchema:
         if key.isidentifier() and key.isascii() and not key.startswith("_") and not keyword.iskeyword(key):
             return key
         return self._names.setdefault(key, f"m{len(self._names)}")
+
+
+def kind_of(event: Event) -> Kind:
+    """The kind of an event."""
+    ref, user = event.objectRef, event.user
+    return event.stage, event.verb, ref and ref.resource, ref and ref.subresource, user and user.username
 
 
 def _shape(path: Path) -> Leaf | None:

@@ -1,8 +1,8 @@
-"""JSON of any size and depth to a small document that holds what is worth keeping of it (before step 7 of the data flow).
+"""JSON of any size and depth to a small document of what is worth keeping of it (before step 7 of the data flow).
 
-For what the decoder must not be given whole: an event beyond the size limit, one nested too deeply, a line cut off in the
-middle. An audit event's metadata are small members of the top-level object, its bodies are the large ones, so that the
-members that fit are an event which rules on metadata can still judge.
+For what the decoder must not be given whole: an event beyond the size limit, one nested too deeply, a line cut off in
+the middle. An audit event's metadata are small members of the top-level object, its bodies are the large ones, so that
+the members that fit are an event which rules on metadata can still judge.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 _CLOSERS = {b"{": b"}", b"[": b"]"}
 
-# Whole runs of text are matched at once, never a byte at a time. All repeats are possessive: no text makes them go back.
+# Whole runs of text are matched at once, never a byte at a time. Repeats are possessive: no text makes them go back.
 _STRING = rb'"(?:[^"\\]++|\\.)*+"'
 _FLAT = rb'(?:[^"\[\]{}]++|' + _STRING + rb")*+"
 _LEAF = rb"\{" + _FLAT + rb"\}|\[" + _FLAT + rb"\]"
@@ -172,8 +172,9 @@ class Skimmer:
         if self._is_pruning or self._is_too_large:
             return
         size = len(self._document) - self._member + len(text)
-        self._is_full = self._member + size > self._max_document
-        self._is_too_large = self._is_full or size > self._max_value
+        is_too_large = size > self._max_value
+        self._is_full = not is_too_large and self._member + size > self._max_document
+        self._is_too_large = is_too_large or self._is_full
         self._document += text[:_MAX_NAME_BYTES] if self._is_too_large else text
 
     def _end_member(self) -> None:
