@@ -21,6 +21,10 @@ settings.register_profile(
 settings.load_profile("default")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite the expected files of golden tests")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The conformance material: rules and events with the verdicts of a real Falco, recordings of a real API server."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from lanner.compiler import semantics
@@ -15,6 +16,22 @@ from lanner.condition import Check, ListName, Literal, LiteralList, to_text
 
 _Code = Callable[[str, str], str]
 """From two expressions of the value to the expression of the check: the first evaluates it, the second is its name."""
+
+
+class IndexKind(Enum):
+    """How a value is compared with the texts of an index."""
+
+    EQUALS = auto()
+    PREFIX = auto()
+    PART = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A check that holds where the value is, begins with, or holds one of the texts, and nowhere else."""
+
+    kind: IndexKind
+    texts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +43,14 @@ class Atom:
         code: From two expressions of the operand's value to the expression of the check: the first evaluates the value
             and comes first, the second is the name it has then.
         right: The field on the right-hand side, if there is one.
-        equals: The texts of which the operand must be one, for a check that is true for these alone.
+        index: How a lookup finds the check by the operand's value, if one can.
         text: The check as a rule would have it, for comments in generated code.
     """
 
     operand: Operand
     code: _Code
     right: Operand | None
-    equals: frozenset[str] | None
+    index: Index | None
     text: str
 
 
@@ -65,8 +82,8 @@ class AtomCompiler:
         if (known := self._known(left, right, code)) is not None:
             return known
         self._numbers[key] = len(self.atoms)
-        equals = frozenset(values) if _is_lookup(left, operator, check.modifier, right) else None
-        self.atoms.append(Atom(left, code, right, equals, to_text(check)))
+        index = None if right else _index(left, operator, check.modifier, values)
+        self.atoms.append(Atom(left, code, right, index, to_text(check)))
         return self._numbers[key]
 
     def _known(self, left: Operand, right: Operand | None, code: _Code) -> bool | None:
@@ -219,7 +236,16 @@ def _values(check: Check) -> tuple[str, ...]:
             return ()
 
 
-def _is_lookup(left: Operand, operator: str, modifier: str | None, right: Operand | None) -> bool:
-    if left.is_list or left.is_number or right is not None:
-        return False
-    return (operator in ("=", "in", "intersects") and modifier is None) or (operator == "=" and modifier == "anyof")
+_INDEX_KINDS = {
+    "=": IndexKind.EQUALS,
+    "in": IndexKind.EQUALS,
+    "intersects": IndexKind.EQUALS,
+    "startswith": IndexKind.PREFIX,
+    "contains": IndexKind.PART,
+}
+
+
+def _index(left: Operand, operator: str, modifier: str | None, values: tuple[str, ...]) -> Index | None:
+    if left.is_list or left.is_number or operator not in _INDEX_KINDS or modifier not in (None, "anyof"):
+        return None
+    return Index(_INDEX_KINDS[operator], values)

@@ -24,6 +24,7 @@ from typing import Any, TypeAlias
 
 from lanner.compiler.atoms import Atom
 from lanner.compiler.formula import AllOf, AnyOf, Formula, Inverse, atoms
+from lanner.compiler.operands import Operand
 
 Match: TypeAlias = Callable[[Any, Any], Sequence[int]]
 """From an event and its context to the numbers of the rules that match, in order."""
@@ -86,42 +87,71 @@ class _Writer:
                 self.checks[number] = f"({name} if {name} is not U else ({name} := {code}))"
         return self.checks[number]
 
+    def value(self, number: int) -> str:
+        """The value that an atom checks."""
+        return self._value(self.atoms[number].operand)[0]
+
     def _evaluate(self, atom: Atom) -> str:
-        operand = atom.operand
+        return atom.code(*self._value(atom.operand))
+
+    def _value(self, operand: Operand) -> tuple[str, str]:
+        """Two expressions of a value: one that evaluates it if need be, and the name it has then."""
         is_new = operand.key not in self.names
         name = self._name(operand.key, "v")
         if self.values[operand.key] == 1:
-            return atom.code(f"({name} := {operand.code})", name)
-        if operand.is_cheap:
-            if is_new:
-                self.head.append(f"{name} = {operand.code}")
-            return atom.code(name, name)
+            return f"({name} := {operand.code})", name
         if is_new:
-            self.head.append(f"{name} = U")
-        return atom.code(f"({name} if {name} is not U else ({name} := {operand.code}))", name)
+            self.head.append(f"{name} = {operand.code if operand.is_cheap else 'U'}")
+        if operand.is_cheap:
+            return name, name
+        return f"({name} if {name} is not U else ({name} := {operand.code}))", name
 
     def _name(self, key: str, prefix: str) -> str:
         return self.names.setdefault(key, f"{prefix}{len(self.names)}")
 
 
-def match_source(residuals: Sequence[tuple[int, str, Formula]], atoms_: Sequence[Atom], *, first_only: bool) -> str:
+def match_source(
+    residuals: Sequence[tuple[int, str, Formula]],
+    atoms_: Sequence[Atom],
+    indexes: Mapping[str, int],
+    *,
+    first_only: bool,
+) -> str:
     """The source of a function that tests rules.
 
     Args:
-        residuals: Number, name and formula of each rule that can still match, in order.
+        residuals: Number, name and formula of each rule that is tested one by one, in order.
         atoms_: All atoms, by number.
+        indexes: Names of lookups for further rules, and an atom whose operand gives the value to look up.
         first_only: Whether the first rule that matches ends the search.
     """
     uses = Counter(number for _, _, formula in residuals for number in atoms(formula))
-    values = Counter(atoms_[number].operand.key for number in uses)
+    values = Counter(atoms_[number].operand.key for number in (*uses, *indexes.values()))
     writer = _Writer(atoms_, uses, values)
+    ends_early = first_only and not indexes
     body = []
     for number, name, formula in residuals:
-        then = f"return ({number},)" if first_only else f"found.append({number})"
+        then = f"return ({number},)" if ends_early else f"found.append({number})"
         body.append(f"# {name!r}")
         body += [then] if formula is True else [f"if {writer.expression(formula)}:", f"    {then}"]
-    start, end = ([], ["return ()"]) if first_only else (["found = []"], ["return found"])
-    return _function("match(e, c)", [*writer.head, *start, *body, *end])
+    for name, atom in indexes.items():
+        body += [
+            f"for number, test in {name}({writer.value(atom)}):",
+            "    if test(e, c):",
+            "        found.append(number)",
+        ]
+    start = [] if ends_early else ["found = []"]
+    found = "sorted(set(found))" if indexes else "found"
+    end = "return ()" if ends_early else f"return {found}[:1]" if first_only else f"return {found}"
+    return _function("match(e, c)", [*writer.head, *start, *body, end])
+
+
+def test_source(formula: Formula, atoms_: Sequence[Atom]) -> str:
+    """The source of a function that tests one formula."""
+    uses = Counter(atoms(formula))
+    writer = _Writer(atoms_, uses, Counter(atoms_[number].operand.key for number in uses))
+    expression = writer.expression(formula)
+    return _function("test(e, c)", [*writer.head, f"return {expression}"])
 
 
 def signature_source(numbers: Sequence[int], atoms_: Sequence[Atom]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lanner.compiler.check import Checker, operand_kind
 from lanner.compiler.exceptions import with_exceptions
@@ -31,6 +32,7 @@ __all__ = [
     "OutputTemplate",
     "Rule",
     "load",
+    "load_rules",
     "read_rule_files",
 ]
 
@@ -142,10 +144,21 @@ class LoadedRules:
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """Rules or, when there are errors, none; and everything that was found, sorted by file and place."""
+    """Rules or, when there are errors, none; and everything that was found.
+
+    Attributes:
+        rules: All that the files define.
+        diagnostics: By file in the order of loading, and by place.
+    """
 
     rules: LoadedRules | None
     diagnostics: list[Diagnostic]
+
+
+def load_rules(paths: Iterable[str | Path]) -> LoadResult:
+    """Read rule files, and the rule files in folders, and load them in order."""
+    files, diagnostics = read_rule_files(paths)
+    return load(files, diagnostics=diagnostics)
 
 
 def load(
@@ -170,7 +183,9 @@ def load(
     if all(each is not None for each in read) and not any(found.code.code == "LN0101" for found in diagnostics):
         rules = loader.load([each for each in read if each])
     failed = bool(diagnostics.errors)
-    return LoadResult(None if failed else rules, diagnostics.ordered())
+    order = {file.name: number for number, file in enumerate(files)}
+    found = sorted(diagnostics.ordered(), key=lambda each: order.get(each.file_name, -1))
+    return LoadResult(None if failed else rules, found)
 
 
 class _Loader:
@@ -342,11 +357,11 @@ class _Loader:
                 self._diagnostics.add("unused_list", f"list `{each.item.name}` is not used", each.item.place)
 
 
-def _field_problem(text: MappedText, scope: Scope) -> str | None:
+def _field_problem(text: MappedText, scope: Scope) -> Problem | None:
     """What is wrong with the field of an exception."""
     problems: list[Problem] = []
     try:
         operand_kind(parse_operand(text), scope, problems)
     except ParseError:
-        return f"`{text.text}` is not a field"
-    return next((problem.message for problem in problems if not problem.is_warning), None)
+        return Problem("LN0404", f"`{text.text}` is not a field")
+    return next((problem for problem in problems if not problem.is_warning), None)

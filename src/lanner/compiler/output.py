@@ -185,7 +185,7 @@ class _Token:
             problems += first or plain
             return None
         if not (found.end == end and argument is None):
-            self._shortened(found, argument.end() if argument else end, problems)
+            self._shortened(found, argument.end() if argument else end, first or plain, problems)
         else:
             problems += plain
         return found
@@ -210,7 +210,7 @@ class _Token:
             if found or last == end:
                 problems += tried
                 if found and argument and last == end:
-                    self._shortened(found, argument.end(), problems)
+                    self._shortened(found, argument.end(), [], problems)
                 return found
         problems.append(Problem("LN0301", "parenthesis is not closed", self._place(inside), help="end it with `)`"))
         return None
@@ -235,7 +235,7 @@ class _Token:
             return None
         return _Found(OutputField(operand, key_of(operand)), end)
 
-    def _shortened(self, found: _Found, meant: int, problems: list[Problem]) -> None:
+    def _shortened(self, found: _Found, meant: int, causes: list[Problem], problems: list[Problem]) -> None:
         written = self._source[self._start : meant]
         rest = self._source[found.end : meant]
         problems.append(
@@ -243,5 +243,6 @@ class _Token:
                 "shortened_field",
                 f"`{written}` is not a field; `{found.field.key}` is printed and `{rest}` behind it",
                 self._place(meant),
+                help=next((cause.help for cause in causes), None),
             )
         )

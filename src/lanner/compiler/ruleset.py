@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from lanner.compiler.atoms import Atom, AtomCompiler
-from lanner.compiler.codegen import Match, compile_function, match_source, signature_source
+from lanner.compiler.codegen import Match, compile_function, match_source, signature_source, test_source
+from lanner.compiler.dispatch import Candidate, Group, candidate, lookup, partition
 from lanner.compiler.formula import Formula, from_condition, reduce
 from lanner.compiler.load import LoadedRules, Rule
 from lanner.compiler.operands import Constants, OperandCompiler, paths
@@ -73,6 +75,7 @@ class RuleSet:
     matching: Matching
     render: tuple[Render, ...]
     table: dict[Kind, Match | None] = field(default_factory=dict)
+    _render_sources: tuple[str, ...] = ()
     _formulas: tuple[Formula, ...] = ()
     _atoms: Sequence[Atom] = ()
     _constants: Mapping[str, Any] = field(default_factory=dict)
@@ -90,6 +93,16 @@ class RuleSet:
     def source(self, kind: Kind) -> str:
         """The code that tests events of a kind, to be read; empty where no rule can match."""
         return self._specialised(kind)[1]
+
+    def source_text(self, name: str) -> str:
+        """The code of one rule, to be read: its whole condition, as for an event of which nothing is known, and output.
+
+        Raises:
+            KeyError: No rule in use has that name.
+        """
+        numbers = {rule.name: number for number, rule in enumerate(self.rules)}
+        number = numbers[name]
+        return f"{test_source(self._formulas[number], self._atoms)}\n{self._render_sources[number]}"
 
     def _specialised(self, kind: Kind) -> tuple[Match | None, str]:
         probe = self._probe(kind)
@@ -109,8 +122,21 @@ class RuleSet:
                 residuals.append((number, self.rules[number].name, left))
         if not residuals:
             return None, ""
-        source = match_source(residuals, self._atoms, first_only=self.matching == "first")
-        return compile_function(source, self._constants, "match"), source
+        groups, rest = partition(residuals, self._atoms)
+        lookups = {f"index{n}": lookup(group.kind, self._candidates(group)) for n, group in enumerate(groups)}
+        indexes = {f"index{n}": group.atom for n, group in enumerate(groups)}
+        source = match_source(rest, self._atoms, indexes, first_only=self.matching == "first")
+        return compile_function(source, {**self._constants, **lookups}, "match"), source
+
+    def _candidates(self, group: Group) -> dict[str, list[Candidate]]:
+        return {
+            text: [candidate(number, partial(self._test, formula)) for number, _, formula in members]
+            for text, members in group.members.items()
+        }
+
+    def _test(self, formula: Formula) -> Callable[[Any, Any], Any]:
+        test: Callable[[Any, Any], Any] = compile_function(test_source(formula, self._atoms), self._constants, "test")
+        return test
 
     def _probe(self, kind: Kind) -> Event:
         """An event of which nothing is known but its kind."""
@@ -148,6 +174,7 @@ def compile_selected(rules: tuple[Rule, ...], matching: Matching = "all") -> Rul
         schema=schema,
         matching=matching,
         render=tuple(compile_function(source, constants.values, "render") for source in sources),
+        _render_sources=tuple(sources),
         _formulas=formulas,
         _atoms=compiler.atoms,
         _constants=constants.values,

@@ -54,6 +54,7 @@ class Diagnostics:
     """What loading found, in the order in which it was found."""
 
     items: list[Diagnostic] = field(default_factory=list)
+    _places: set[tuple[str, str, str, int]] = field(default_factory=set)
 
     def add(
         self,
@@ -68,7 +69,9 @@ class Diagnostics:
     ) -> None:
         """Record a problem under a code of `CODES`; the same problem at the same place is kept once."""
         found = Diagnostic(CODES[code], message, span, label, help, related, file)
-        if found not in self.items:
+        place = (code, message, found.file_name, span.start if span else -1)
+        if place not in self._places:
+            self._places.add(place)
             self.items.append(found)
 
     def __iter__(self) -> Iterator[Diagnostic]:

@@ -26,7 +26,9 @@ class Filter:
         self._decoder = EventDecoder(self._rules.schema)
         self._context = Context(host_name(), time.time_ns)
 
-    def select(self, payload: bytes, *, body: bool = False, truncated: bool = False) -> Iterator[tuple[bytes, str | None]]:
+    def select(
+        self, payload: bytes, *, body: bool = False, truncated: bool = False
+    ) -> Iterator[tuple[bytes, str | None]]:
         """Give the text of each selected event, and the rendered output if the filter has one.
 
         Args:

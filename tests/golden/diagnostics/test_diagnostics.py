@@ -1,0 +1,40 @@
+"""What users see of each kind of problem."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lanner.compiler.load import load, read_rule_files
+from lanner.diagnostics import CODES
+from lanner.diagnostics.render import to_text
+from tests.golden.conftest import Golden
+
+_CASES = sorted(path.parent for path in Path(__file__).parent.glob("*/input.yaml"))
+
+
+def _code(case: Path) -> str:
+    return max((code for code in CODES if case.name.startswith(f"{code}_")), key=len)
+
+
+@pytest.mark.parametrize("case", _CASES, ids=lambda case: case.name)
+def test_a_file_gives_the_expected_diagnostics(case: Path, golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(case)
+    files, diagnostics = read_rule_files(["input.yaml"])
+    result = load(files, diagnostics=diagnostics)
+    text = "\n\n".join(map(to_text, result.diagnostics)) + "\n"
+    golden(case / "expected.txt", text)
+    assert f"[{_code(case)}]" in text
+
+
+def test_every_code_has_a_golden_folder() -> None:
+    assert {_code(case) for case in _CASES} == set(CODES)
+
+
+def test_messages_follow_the_rules_of_wording() -> None:
+    for case in _CASES:
+        for line in (case / "expected.txt").read_text(encoding="utf-8").splitlines():
+            if match := re.match(r"(?:error|warning)\[\w+\]: (.*)", line):
+                message = match.group(1)
+                assert not message.endswith("."), message
+                assert not message[0].isupper(), message
