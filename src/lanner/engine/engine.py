@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from lanner.compiler.ruleset import RuleSet
@@ -11,6 +12,7 @@ from lanner.engine.alert import Alert
 from lanner.engine.stats import Stats
 from lanner.events.context import Context, host_name
 from lanner.events.decode import FLAWS, Batch, EventDecoder, Flaw, Problem
+from lanner.events.schema import Event
 from lanner.rules.priority import Priority
 
 INTERNAL_SOURCE = "internal"
@@ -45,6 +47,10 @@ class Engine:
         self._context = Context(self._hostname, clock)
         self._decoder = EventDecoder(rules.schema)
         self._clock = clock
+        self._rendering = [
+            (rule.name, rule.priority, rule.source, rule.tags, render)
+            for rule, render in zip(rules.rules, rules.render, strict=True)
+        ]
 
     def process(
         self, payload: bytes, *, body: bool = False, truncated: bool = False, size: int = 0, origin: str = ""
@@ -73,7 +79,8 @@ class Engine:
         table = self.rules.table
         alerts = result.alerts
         missing = 0
-        unusual = []
+        unusual: list[int] = []
+        matched: list[int] = []
         for index, event in enumerate(batch.events):
             ref = event.objectRef
             user = event.user
@@ -95,8 +102,11 @@ class Engine:
                     continue
             if match is not None:
                 context.at(event, index)
-                for number in match(event, context):
-                    alerts.append(self._alert(number, event))
+                hits = match(event, context)
+                if hits:
+                    matched += hits
+                    self._raise(hits, event, alerts)
+        self._count(matched)
         count = len(batch.events) - len(unusual)
         result.events += count
         self.stats.events += count
@@ -112,14 +122,20 @@ class Engine:
         self._context.first_number -= 1
         self._evaluate(self._decoder.piecewise(document), result, origin)
 
-    def _alert(self, number: int, event: object) -> Alert:
-        rule = self.rules.rules[number]
-        message, fields = self.rules.render[number](event, self._context)
-        self.stats.by_rule[rule.name] += 1
-        self.stats.by_priority[rule.priority] += 1
-        return Alert(
-            self._context.time_ns(), rule.name, rule.priority, rule.source, message, fields, rule.tags, self._hostname
-        )
+    def _raise(self, hits: Sequence[int], event: Event, alerts: list[Alert]) -> None:
+        """Render an alert for each rule that matched the event."""
+        context = self._context
+        time_ns = context.time_ns()
+        for number in hits:
+            name, priority, source, tags, render = self._rendering[number]
+            message, fields = render(event, context)
+            alerts.append(Alert(time_ns, name, priority, source, message, fields, tags, self._hostname))
+
+    def _count(self, hits: Iterable[int]) -> None:
+        for number, times in Counter(hits).items():
+            rule = self.rules.rules[number]
+            self.stats.by_rule[rule.name] += times
+            self.stats.by_priority[rule.priority] += times
 
     def _report(self, problem: Problem, result: Result, origin: str) -> None:
         """Count what was wrong with a document, and say so in an alert where a part of an event is missing."""

@@ -80,15 +80,16 @@ class Context:
         """The event's time in nanoseconds since the epoch; that of its arrival when it carries none."""
         if self._time is None:
             event = self._event
-            self._time = next(
-                (
-                    found
-                    for text in (event.stageTimestamp, event.requestReceivedTimestamp, event.timestamp)
-                    if text and (found := parse_time(text)) is not None
-                ),
-                self._arrival,
-            )
+            self._time = parse_time(event.stageTimestamp) if event.stageTimestamp else None
+            if self._time is None:
+                self._time = self._other_time(event)
         return self._time
+
+    def _other_time(self, event: Event) -> int:
+        for text in (event.requestReceivedTimestamp, event.timestamp):
+            if text and (found := parse_time(text)) is not None:
+                return found
+        return self._arrival
 
     def num(self) -> int:
         """The event's running number, from 1."""
@@ -155,13 +156,11 @@ def parse_time(text: str) -> int | None:
 
     `metav1.MicroTime` prints six digits and `Z`; other producers give up to nine digits and an offset.
     """
-    start = text[:19]
-    if text[19:20] == "." and text[-1:] == "Z" and (digits := text[20:-1]).isdigit() and digits.isascii():
-        fraction = int(digits[:9].ljust(9, "0"))
-    elif text[19:] == "Z":
-        fraction = 0
-    else:
+    digits = text[20:-1]
+    if text[-1:] != "Z" or text[19:20] != "." or not (digits.isdigit() and digits.isascii()):
         return _parse_any_time(text)
+    fraction = int(digits) * 1000 if len(digits) == 6 else int(digits[:9].ljust(9, "0"))
+    start = text[:19]
     seconds = _seconds.get(start)
     if seconds is None:
         try:
@@ -179,7 +178,7 @@ def _parse_any_time(text: str) -> int | None:
         return None
     if moment.tzinfo is None:
         return None
-    found = int(moment.timestamp()) * _SECOND + moment.microsecond * 1000
+    found = timegm(moment.utctimetuple()) * _SECOND + moment.microsecond * 1000
     return found if found > 0 else None
 
 

@@ -1,0 +1,197 @@
+"""Alerts to lines: the text and the JSON that Falco 0.44.1 prints, byte for byte.
+
+Source: Falco, formats.cpp; Falco libs, utils.cpp (`ts_to_string`, `ts_to_iso_8601`).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+import msgspec
+
+from lanner.engine.alert import Alert
+from lanner.rules.priority import Priority
+
+FieldValue: TypeAlias = str | int | list[str] | None
+
+_SECOND_NS = 1_000_000_000
+_ENCODE = msgspec.json.Encoder().encode
+_ENCODE_LINES = msgspec.json.Encoder().encode_lines
+_CONTROLS = re.compile(r"[\x00-\x1f]")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_RESET = "\x1b[0m"
+_COLORS = {
+    Priority.EMERGENCY: "\x1b[1;97;41m",
+    Priority.ALERT: "\x1b[1;91m",
+    Priority.CRITICAL: "\x1b[1;31m",
+    Priority.ERROR: "\x1b[31m",
+    Priority.WARNING: "\x1b[33m",
+    Priority.NOTICE: "\x1b[36m",
+    Priority.INFORMATIONAL: "\x1b[32m",
+    Priority.DEBUG: "\x1b[2m",
+}
+
+
+class _Line(msgspec.Struct, gc=False):
+    """A JSON alert; the members stand in the order of the alphabet, as Falco prints them, and may be unset."""
+
+    hostname: str
+    message: str | msgspec.UnsetType
+    output: str | msgspec.UnsetType
+    output_fields: dict[str, FieldValue] | msgspec.UnsetType
+    priority: Priority
+    rule: str
+    source: str
+    tags: tuple[str, ...] | msgspec.UnsetType
+    time: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertFormat:
+    """How an alert becomes a line.
+
+    Attributes:
+        json: An object a line instead of text.
+        include_output: Whether JSON has `output`, the line that the text form would be.
+        include_tags: Whether JSON has `tags`.
+        include_message: Whether JSON has `message`, the output without time and priority.
+        include_fields: Whether JSON has `output_fields`.
+        iso8601: Date and time of day in UTC instead of the local time of day.
+        terminal: Escape what a terminal could obey or hide beyond JSON's own escapes: C1 controls, bidirectional marks.
+        color: Show the priority of a text line in colour.
+    """
+
+    json: bool = False
+    include_output: bool = True
+    include_tags: bool = True
+    include_message: bool = False
+    include_fields: bool = True
+    iso8601: bool = False
+    terminal: bool = False
+    color: bool = False
+
+    def encode(self, alert: Alert) -> bytes:
+        """The alert as one line of UTF-8, with its line break."""
+        try:
+            line = self._json(alert) if self.json else escape(self._output(alert))
+        except UnicodeEncodeError:
+            return self.encode(_without_surrogates(alert))
+        if self.terminal:
+            line = for_terminal(line)
+        if self.color and not self.json:
+            word = alert.priority.value
+            line = line.replace(word.encode(), f"{_COLORS[alert.priority]}{word}{_RESET}".encode(), 1)
+        return line + b"\n"
+
+    def encode_all(self, alerts: Sequence[Alert]) -> bytes:
+        """The alerts as lines, each with its line break; the same as `encode` for each, in less time."""
+        if self.json and not self.terminal:
+            try:
+                return _ENCODE_LINES([self._line(alert) for alert in alerts])
+            except UnicodeEncodeError:
+                pass  # one of them holds what UTF-8 cannot say
+        return b"".join(map(self.encode, alerts))
+
+    def _output(self, alert: Alert) -> str:
+        clock = iso_time(alert.time_ns) if self.iso8601 else local_time(alert.time_ns)
+        return f"{clock}: {alert.priority} {alert.message}"
+
+    def _json(self, alert: Alert) -> bytes:
+        return _ENCODE(self._line(alert))
+
+    def _line(self, alert: Alert) -> _Line:
+        unset = msgspec.UNSET
+        return _Line(
+            alert.hostname,
+            alert.message if self.include_message else unset,
+            self._output(alert) if self.include_output else unset,
+            self._fields(alert) if self.include_fields else unset,
+            alert.priority,
+            alert.rule,
+            alert.source,
+            alert.tags if self.include_tags else unset,
+            utc_time(alert.time_ns),
+        )
+
+    def _fields(self, alert: Alert) -> dict[str, FieldValue]:
+        """The alert's fields and its time, whose key and type are those of Falco's line prefix, by name."""
+        key = "evt.time.iso8601" if self.iso8601 else "evt.time"
+        fields = alert.output_fields
+        if key < next(iter(fields), "~"):
+            return {key: alert.time_ns, **fields}
+        return dict(sorted({key: alert.time_ns, **fields}.items()))
+
+
+def escape(text: str) -> bytes:
+    """The text as UTF-8 on one line: control characters as JSON escapes them, quotes and backslashes as they are."""
+    return _CONTROLS.sub(_json_escape, text).encode()
+
+
+def for_terminal(line: bytes) -> bytes:
+    r"""The line with every character that is not printable as `\uXXXX`, as JSON reads it back.
+
+    Args:
+        line: UTF-8 whose ASCII control characters are escaped already; what is no UTF-8 is replaced by U+FFFD.
+    """
+    text = line.decode("utf-8", "replace")
+    if text.isprintable():
+        return line if "\ufffd" not in text else text.encode()
+    return "".join(char if char.isprintable() else _unicode_escape(char) for char in text).encode()
+
+
+def local_time(time_ns: int) -> str:
+    """The local time of day, `HH:MM:SS.nnnnnnnnn`, of nanoseconds since the epoch."""
+    seconds, rest = divmod(time_ns, _SECOND_NS)
+    return f"{_local_second(seconds)}.{rest:09}"
+
+
+def utc_time(time_ns: int) -> str:
+    """Date and time in UTC, `YYYY-MM-DDTHH:MM:SS.nnnnnnnnnZ`, of nanoseconds since the epoch."""
+    seconds, rest = divmod(time_ns, _SECOND_NS)
+    return f"{_utc_second(seconds)}.{rest:09}Z"
+
+
+def iso_time(time_ns: int) -> str:
+    """Date and time in UTC as `evt.time.iso8601` prints them: `YYYY-MM-DDTHH:MM:SS.nnnnnnnnn+0000`."""
+    return f"{utc_time(time_ns)[:-1]}+0000"
+
+
+@lru_cache(maxsize=256)
+def _local_second(seconds: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(seconds))
+
+
+@lru_cache(maxsize=256)
+def _utc_second(seconds: int) -> str:
+    moment = time.gmtime(seconds)
+    return f"{moment.tm_year:04}-{time.strftime('%m-%dT%H:%M:%S', moment)}"
+
+
+def _json_escape(control: re.Match[str]) -> str:
+    return _ENCODE(control[0]).decode()[1:-1]
+
+
+def _unicode_escape(char: str) -> str:
+    units = char.encode("utf-16-be")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+
+
+def _without_surrogates(alert: Alert) -> Alert:
+    """The alert with U+FFFD for what UTF-8 cannot say, as Falco replaces it."""
+
+    def clean(value: FieldValue) -> FieldValue:
+        if isinstance(value, str):
+            return _SURROGATES.sub("\ufffd", value)
+        return [_SURROGATES.sub("\ufffd", item) for item in value] if isinstance(value, list) else value
+
+    texts = {
+        name: _SURROGATES.sub("\ufffd", getattr(alert, name)) for name in ("rule", "source", "message", "hostname")
+    }
+    fields = {_SURROGATES.sub("\ufffd", key): clean(value) for key, value in alert.output_fields.items()}
+    tags = tuple(_SURROGATES.sub("\ufffd", tag) for tag in alert.tags)
+    return msgspec.structs.replace(alert, **texts, output_fields=fields, tags=tags)

@@ -1,0 +1,30 @@
+"""Alerts to standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from lanner.engine.alert import Alert
+from lanner.outputs.format import AlertFormat
+
+
+class StdoutOutput:
+    """Writes a line an alert to a binary stream."""
+
+    def __init__(self, stream: BinaryIO, alert_format: AlertFormat) -> None:
+        self._stream = stream
+        self._encode = alert_format.encode_all
+
+    def write(self, alerts: Sequence[Alert]) -> None:
+        """Write the alerts, in order."""
+        if alerts:
+            self._stream.write(self._encode(alerts))
+
+    def flush(self) -> None:
+        """Hand on what the stream holds back."""
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Flush; the stream stays open, it belongs to the process."""
+        self._stream.flush()

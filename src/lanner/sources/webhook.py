@@ -1,0 +1,177 @@
+"""The webhook that an API server posts its audit events to, over HTTP or HTTPS.
+
+Source: Falco plugins, k8saudit (names and meaning of options, form of the address).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+
+from lanner.sources.base import MIB, Handler, Limits, SourceError
+from lanner.sources.listener import bind, serve, tls_context
+from lanner.sources.receiver import ASGIApp, Receiver, WebhookStats
+
+DEFAULT_CERTIFICATE = "/etc/falco/falco.pem"
+
+_EXAMPLE = "write it like `http://127.0.0.1:9765/k8s-audit`"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One key of `init_config`: the type of its value and what it does."""
+
+    name: str
+    type: type
+    desc: str
+
+
+OPTIONS = (
+    Option("sslCertificate", str, f"PEM file with certificate and key for HTTPS (default {DEFAULT_CERTIFICATE})"),
+    Option("sslKey", str, "PEM file of the key, when it is not in the certificate's (Lanner's own)"),
+    Option("maxEventSize", int, "largest event in bytes; a larger one is evaluated on its metadata"),
+    Option("webhookMaxBatchSize", int, "largest body of a post in bytes; a larger one is refused"),
+    Option("useAsync", bool, "accepted, without effect"),
+)
+_BY_NAME = {option.name.lower(): option for option in OPTIONS}
+_EXPECTED = {str: "a text", int: "a number of bytes above 0", bool: "true or false"}
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookOptions:
+    """Where and how to listen. An empty host is all interfaces; `path` is compared exactly."""
+
+    host: str = "127.0.0.1"
+    port: int = 9765
+    path: str = "/k8s-audit"
+    is_tls: bool = False
+    certificate: str = DEFAULT_CERTIFICATE
+    key: str | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    @classmethod
+    def from_url(cls, url: str, init_config: Mapping[str, object]) -> WebhookOptions:
+        """Read Falco's `open_params` (`http(s)://host:port/path`) and `init_config` of the k8saudit plugin.
+
+        Keys are matched in any case, as Go does.
+
+        Raises:
+            SourceError: the address, or an option, cannot be understood.
+        """
+        try:
+            parts = urlsplit(url.strip())
+            host, port = parts.hostname or "", parts.port
+        except ValueError as error:
+            raise SourceError(url, "not an address", _EXAMPLE, action="listen on") from error
+        if parts.scheme not in ("http", "https"):
+            raise SourceError(url, f"unknown scheme `{parts.scheme}`", _EXAMPLE, action="listen on")
+        if port is None:
+            raise SourceError(url, "the address has no port", _EXAMPLE, action="listen on")
+        values = {_option(key, url).name: _value(key, value, url) for key, value in init_config.items()}
+        default = Limits()
+        return cls(
+            host=host,
+            port=port,
+            path=unquote(parts.path) or "/",
+            is_tls=parts.scheme == "https",
+            certificate=str(values.get("sslCertificate") or DEFAULT_CERTIFICATE),
+            key=str(values["sslKey"]) if values.get("sslKey") else None,
+            limits=Limits(
+                max_event_size=_size(values.get("maxEventSize"), default.max_event_size),
+                max_batch_size=_size(values.get("webhookMaxBatchSize"), default.max_batch_size),
+            ),
+        )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this host can reach it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+class WebhookSource:
+    """Receives posts of audit events; a post is answered with 200 once the handler has returned.
+
+    Args:
+        options: Where and how to listen.
+        limits: Bounds, when they are not those of `options`.
+        max_in_flight_bytes: Bound of all bodies held at a time; beyond it the API server is asked to wait.
+        body_timeout_s: How long a body may take to arrive.
+        drain_timeout_s: How long posts that have begun may take once the source is cancelled.
+        extra: Applications for other paths on the same port.
+    """
+
+    def __init__(
+        self,
+        options: WebhookOptions,
+        limits: Limits | None = None,
+        *,
+        max_in_flight_bytes: int = 512 * MIB,
+        body_timeout_s: float = 60.0,
+        drain_timeout_s: int = 30,
+        extra: Mapping[str, ASGIApp] | None = None,
+    ) -> None:
+        self.options = options
+        self.stats = WebhookStats()
+        self.address: tuple[str, int] | None = None
+        """Host and port that are listened on, once they are."""
+        self.started = asyncio.Event()
+        """Set while connections are accepted."""
+        self._limits = limits or options.limits
+        self._max_in_flight_bytes = max_in_flight_bytes
+        self._body_timeout_s = body_timeout_s
+        self._drain_timeout_s = drain_timeout_s
+        self._extra = extra
+
+    async def run(self, handle: Handler) -> None:
+        """Serve until cancelled; posts that have begun are then finished.
+
+        Raises:
+            SourceError: the address is not to be had, or certificate and key are not usable.
+        """
+        options = self.options
+        tls = tls_context(options.certificate, options.key) if options.is_tls else None
+        receiver = Receiver(
+            options.path,
+            handle,
+            self._limits,
+            max_in_flight_bytes=self._max_in_flight_bytes,
+            body_timeout_s=self._body_timeout_s,
+            extra=self._extra,
+            stats=self.stats,
+        )
+        listening = bind(options.host, options.port)
+        try:
+            self.address = listening.getsockname()[:2]
+            await serve(receiver, listening, tls=tls, started=self.started.set, drain_timeout_s=self._drain_timeout_s)
+        finally:
+            self.address = None
+            self.started.clear()
+            listening.close()
+
+
+def _option(key: str, url: str) -> Option:
+    if option := _BY_NAME.get(key.lower()):
+        return option
+    near = difflib.get_close_matches(key.lower(), _BY_NAME, 1)
+    names = ", ".join(f"`{option.name}`" for option in OPTIONS)
+    help_text = f"did you mean `{_BY_NAME[near[0]].name}`?" if near else f"the options are {names}"
+    raise SourceError(url, f"unknown option `{key}`", help_text, action="listen on")
+
+
+def _value(key: str, value: object, url: str) -> object:
+    option = _option(key, url)
+    is_in_range = option.type is not int or (isinstance(value, int) and value > 0)
+    if type(value) is option.type and is_in_range:
+        return value
+    raise SourceError(url, f"`{option.name}` is not {_EXPECTED[option.type]}", option.desc, action="listen on")
+
+
+def _size(value: object, default: int) -> int:
+    return value if isinstance(value, int) else default

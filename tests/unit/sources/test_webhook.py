@@ -1,0 +1,606 @@
+import asyncio
+import gzip
+import json
+import os
+import signal
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trustme
+
+from lanner.sources import listener
+from lanner.sources.base import Delivery, Framing, Handler, Limits, RejectedDelivery, SourceError
+from lanner.sources.receiver import Receive, Refusal, Scope, Send
+from lanner.sources.webhook import DEFAULT_CERTIFICATE, WebhookOptions, WebhookSource
+
+JSON = {"content-type": "application/json"}
+BODY = b'{"kind":"EventList","items":[]}\n'
+LOCAL = WebhookOptions(port=0)
+
+Client = Callable[[WebhookSource, httpx.AsyncClient], Awaitable[None]]
+
+
+class Keep:
+    """A handler that keeps what it gets."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.deliveries: list[Delivery] = []
+        self._error = error
+
+    async def __call__(self, delivery: Delivery) -> None:
+        self.deliveries.append(delivery)
+        if self._error:
+            raise self._error
+
+
+async def started(source: WebhookSource, handle: Handler) -> asyncio.Task[None]:
+    """Run a source up to where it accepts connections."""
+    running = asyncio.ensure_future(source.run(handle))
+    waiting = asyncio.ensure_future(source.started.wait())
+    await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if running.done():
+        await running
+    return running
+
+
+async def stop(running: asyncio.Task[None]) -> None:
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+def with_source(source: WebhookSource, handle: Handler, client: Client, verify: ssl.SSLContext | bool = True) -> None:
+    async def main() -> None:
+        running = await started(source, handle)
+        try:
+            assert source.address is not None
+            scheme = "https" if source.options.is_tls else "http"
+            base = f"{scheme}://localhost:{source.address[1]}"
+            async with httpx.AsyncClient(base_url=base, verify=verify, trust_env=False) as http:
+                await client(source, http)
+        finally:
+            await stop(running)
+
+    asyncio.run(main())
+
+
+def post(
+    body: bytes | Iterable[bytes] = BODY,
+    *,
+    source: WebhookSource | None = None,
+    handle: Handler | None = None,
+    method: str = "POST",
+    path: str = "/k8s-audit",
+    headers: Mapping[str, str] = JSON,
+) -> httpx.Response:
+    """Send one request to a source of its own."""
+    answers: list[httpx.Response] = []
+
+    async def chunks(parts: Iterable[bytes]) -> Any:
+        for part in parts:
+            yield part
+
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        content = body if isinstance(body, bytes) else chunks(body)
+        answers.append(await http.request(method, path, content=content, headers=headers))
+
+    with_source(source or WebhookSource(LOCAL), handle or Keep(), client)
+    return answers[0]
+
+
+async def raw(source: WebhookSource, request: bytes) -> bytes:
+    """Send bytes as they are, and read until the connection is closed."""
+    assert source.address is not None
+    reader, writer = await asyncio.open_connection("127.0.0.1", source.address[1])
+    writer.write(request)
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+def head(length: int, *more: str) -> bytes:
+    lines = [
+        "POST /k8s-audit HTTP/1.1",
+        "Host: x",
+        "Content-Type: application/json",
+        f"Content-Length: {length}",
+        *more,
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def test_a_post_is_delivered_as_it_is_and_answered_with_an_empty_200() -> None:
+    keep, source = Keep(), WebhookSource(LOCAL)
+    answer = post(handle=keep, source=source)
+    (delivery,) = keep.deliveries
+    assert (delivery.payload, delivery.framing, delivery.truncated) == (BODY, Framing.BODY, False)
+    assert delivery.origin.startswith("127.0.0.1:")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert "server" not in answer.headers
+    assert (source.stats.posts, source.stats.bytes, source.stats.in_flight_bytes) == (1, len(BODY), 0)
+
+
+def test_the_answer_waits_for_the_handler() -> None:
+    log: list[str] = []
+
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        entered, release = asyncio.Event(), asyncio.Event()
+
+        async def handle(delivery: Delivery) -> None:
+            entered.set()
+            await release.wait()
+            log.append("handled")
+
+        handler.append(handle)
+        posting = asyncio.ensure_future(http.post("/k8s-audit", content=BODY, headers=JSON))
+        await entered.wait()
+        assert source.stats.in_flight_bytes == len(BODY)
+        assert not posting.done()
+        release.set()
+        assert (await posting).status_code == 200
+        log.append("answered")
+
+    handler: list[Handler] = []
+
+    async def handle(delivery: Delivery) -> None:
+        await handler[0](delivery)
+
+    with_source(WebhookSource(LOCAL), handle, client)
+    assert log == ["handled", "answered"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "refusal"),
+    [
+        ({"path": "/k8s-audit?timeout=30s"}, 200, None),
+        ({"path": "/k8s-audit/"}, 404, Refusal.NOT_FOUND),
+        ({"path": "/"}, 404, Refusal.NOT_FOUND),
+        ({"path": "/K8S-audit"}, 404, Refusal.NOT_FOUND),
+        ({"method": "GET", "body": b""}, 405, Refusal.METHOD),
+        ({"method": "PUT"}, 405, Refusal.METHOD),
+        ({"headers": {}}, 415, Refusal.CONTENT_TYPE),
+        ({"headers": {"content-type": "text/plain"}}, 415, Refusal.CONTENT_TYPE),
+        ({"headers": {"content-type": "application/json; charset=utf-8"}}, 200, None),
+        ({"headers": JSON | {"content-encoding": "br"}}, 415, Refusal.ENCODING),
+        ({"headers": JSON | {"content-encoding": "identity"}}, 200, None),
+        ({"headers": JSON | {"content-encoding": "gzip"}}, 400, Refusal.DAMAGED),
+    ],
+)
+def test_only_a_post_of_json_to_the_endpoint_is_taken(
+    request_: dict[str, Any], status: int, refusal: Refusal | None
+) -> None:
+    source = WebhookSource(LOCAL)
+    answer = post(source=source, **request_)
+    assert answer.status_code == status
+    assert answer.headers.get("allow") == ("POST" if status == 405 else None)
+    assert dict(source.stats.refused) == ({refusal: 1} if refusal else {})
+    assert source.stats.in_flight_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "refusal"),
+    [
+        (RejectedDelivery("not JSON"), 400, Refusal.REJECTED),
+        (OSError("no space left"), 500, Refusal.FAILED),
+        (TimeoutError(), 500, Refusal.FAILED),
+    ],
+)
+def test_what_the_handler_raises_is_the_answer(error: Exception, status: int, refusal: Refusal) -> None:
+    source = WebhookSource(LOCAL)
+    answer = post(source=source, handle=Keep(error))
+    assert answer.status_code == status
+    assert "space" not in answer.text
+    assert (dict(source.stats.refused), source.stats.posts) == ({refusal: 1}, 0)
+
+
+def test_a_compressed_body_is_delivered_plain() -> None:
+    keep, source = Keep(), WebhookSource(LOCAL)
+    plain = json.dumps([{"auditID": os.urandom(8).hex()} for _ in range(200_000)]).encode()
+    compressed = gzip.compress(plain, 1)
+    headers = JSON | {"content-encoding": "gzip"}
+    assert post(compressed, source=source, handle=keep, headers=headers).status_code == 200
+    assert keep.deliveries[0].payload == plain
+    assert keep.deliveries[0].received == source.stats.bytes == len(compressed)
+    assert source.stats.in_flight_bytes == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(BODY)[:-5], gzip.compress(BODY) + b"x", gzip.compress(BODY) * 2, b"", b"\x1f\x8b\x08" + b"x" * 50],
+    ids=["cut off", "followed by more", "twice", "empty", "broken"],
+)
+def test_a_body_that_is_not_one_gzip_member_is_refused(body: bytes) -> None:
+    source = WebhookSource(LOCAL)
+    assert post(body, source=source, headers=JSON | {"content-encoding": "gzip"}).status_code == 400
+    assert dict(source.stats.refused) == {Refusal.DAMAGED: 1}
+    assert source.stats.in_flight_bytes == 0
+
+
+def test_a_body_that_decompresses_beyond_the_limit_is_refused() -> None:
+    source = WebhookSource(LOCAL, Limits(max_batch_size=10 << 20))
+    bomb = gzip.compress(b"x" * (64 << 20), 1)
+    assert post(bomb, source=source, headers=JSON | {"content-encoding": "gzip"}).status_code == 413
+    assert (dict(source.stats.refused), source.stats.in_flight_bytes) == ({Refusal.TOO_LARGE: 1}, 0)
+
+
+def test_a_body_in_chunks_is_put_together() -> None:
+    keep = Keep()
+    parts = [os.urandom(30_000) for _ in range(20)]
+    assert post(parts, handle=keep).status_code == 200
+    assert keep.deliveries[0].payload == b"".join(parts)
+
+
+def test_a_body_that_announces_too_much_is_refused_before_it_is_read() -> None:
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        answer = await raw(source, head(1001))
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b"connection: close" in answer
+
+    source = WebhookSource(LOCAL, Limits(max_batch_size=1000))
+    with_source(source, Keep(), client)
+    assert dict(source.stats.refused) == {Refusal.TOO_LARGE: 1}
+
+
+def test_a_body_in_chunks_beyond_the_limit_is_refused() -> None:
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        start = head(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+        answer = await raw(source, start + b"3e9\r\n" + b"x" * 1001 + b"\r\n")
+        assert answer.startswith(b"HTTP/1.1 413 ")
+
+    source = WebhookSource(LOCAL, Limits(max_batch_size=1000))
+    with_source(source, Keep(), client)
+    assert source.stats.in_flight_bytes == 0
+
+
+def test_a_body_of_exactly_the_limit_is_taken() -> None:
+    assert post(b"x" * 1000, source=WebhookSource(LOCAL, Limits(max_batch_size=1000))).status_code == 200
+
+
+def test_a_body_that_comes_too_slowly_is_refused() -> None:
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        answer = await raw(source, head(100) + b"{")
+        assert answer.startswith(b"HTTP/1.1 408 ")
+
+    source = WebhookSource(LOCAL, body_timeout_s=0.05)
+    with_source(source, Keep(), client)
+    assert (dict(source.stats.refused), source.stats.in_flight_bytes) == ({Refusal.SLOW: 1}, 0)
+
+
+def test_beyond_the_bytes_in_flight_the_client_is_asked_to_wait() -> None:
+    entered, release = asyncio.Event(), asyncio.Event()
+
+    async def handle(delivery: Delivery) -> None:
+        entered.set()
+        await release.wait()
+
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        first = asyncio.ensure_future(http.post("/k8s-audit", content=b"x" * 900, headers=JSON))
+        await entered.wait()
+        second = await http.post("/k8s-audit", content=b"x" * 200, headers=JSON)
+        assert (second.status_code, second.headers["retry-after"]) == (429, "5")
+        release.set()
+        assert (await first).status_code == 200
+        assert (await http.post("/k8s-audit", content=b"x" * 200, headers=JSON)).status_code == 200
+
+    source = WebhookSource(LOCAL, Limits(max_batch_size=1000), max_in_flight_bytes=1000)
+    with_source(source, handle, client)
+    assert dict(source.stats.refused) == {Refusal.BUSY: 1}
+
+
+def test_announced_bytes_that_do_not_come_keep_nobody_out() -> None:
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        assert source.address is not None
+        _, writer = await asyncio.open_connection("127.0.0.1", source.address[1])
+        writer.write(head(1000))
+        await writer.drain()
+        assert (await http.post("/k8s-audit", content=b"x" * 900, headers=JSON)).status_code == 200
+        writer.close()
+
+    with_source(WebhookSource(LOCAL, Limits(max_batch_size=1000), max_in_flight_bytes=1000), Keep(), client)
+
+
+def test_a_client_that_goes_away_is_counted_and_not_delivered() -> None:
+    keep = Keep()
+
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        assert source.address is not None
+        _, writer = await asyncio.open_connection("127.0.0.1", source.address[1])
+        writer.write(head(100) + b"{")
+        await writer.drain()
+        writer.close()
+
+    source = WebhookSource(LOCAL)
+    with_source(source, keep, client)  # the source ends only when the request has ended
+    assert keep.deliveries == []
+    assert source.stats.posts == source.stats.in_flight_bytes == 0
+    assert set(source.stats.refused) <= {Refusal.DISCONNECTED}
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        head(2, "X-Junk: " + "x" * 67_000),
+        head(2, *[f"X-{number}: x" for number in range(20_000)]),
+        head(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+        + b"2\r\n{}\r\n0\r\nX-Trailer: "
+        + b"x" * 200_000,
+    ],
+    ids=["one large header", "many headers", "trailers"],
+)
+def test_all_that_is_not_body_is_bounded(request_: bytes) -> None:
+    keep = Keep()
+
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        answer = b""
+        with suppress(ConnectionError):  # it is closed while there is still much to read
+            answer = await raw(source, request_)
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+
+    with_source(WebhookSource(LOCAL, body_timeout_s=5), keep, client)
+    assert keep.deliveries == []
+
+
+@pytest.mark.parametrize("start", [b"", b"POST /k8s-audit HTTP/1.1\r\nHost:"], ids=["silent", "slow head"])
+def test_a_connection_without_a_request_is_closed(start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "HEAD_TIMEOUT_S", 0.05)
+
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        with suppress(ConnectionError):
+            assert await raw(source, start) == b""
+
+    with_source(WebhookSource(LOCAL), Keep(), client)
+
+
+def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 1)
+
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        assert (await http.post("/k8s-audit", content=BODY, headers=JSON)).status_code == 200
+        with suppress(ConnectionError):
+            assert await raw(source, head(2, "Connection: close") + b"{}") == b""
+        assert (await http.post("/k8s-audit", content=BODY, headers=JSON)).status_code == 200
+
+    source = WebhookSource(LOCAL)
+    with_source(source, Keep(), client)
+    assert source.stats.posts == 2
+
+
+def test_requests_on_one_connection_each_begin_a_new_count() -> None:
+    keep = Keep()
+
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        one = head(2, "X-Junk: " + "x" * 3000) + b"{}"
+        answer = await raw(source, one * 50 + head(2, "Connection: close") + b"{}")
+        assert answer.count(b"HTTP/1.1 200 OK") == 51
+
+    with_source(WebhookSource(LOCAL), keep, client)
+    assert len(keep.deliveries) == 51
+
+
+def test_a_forged_address_is_not_believed() -> None:
+    keep = Keep()
+    post(handle=keep, headers=JSON | {"x-forwarded-for": "8.8.8.8"})
+    assert keep.deliveries[0].origin.startswith("127.0.0.1:")
+
+
+def test_other_applications_answer_on_their_paths() -> None:
+    async def health(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    source = WebhookSource(LOCAL, extra={"/healthz": health})
+    assert post(b"", source=source, method="GET", path="/healthz").status_code == 204
+    assert not source.stats.refused
+
+
+def test_when_cancelled_posts_that_have_begun_are_finished_and_new_ones_refused() -> None:
+    log: list[object] = []
+
+    async def main() -> None:
+        entered, release = asyncio.Event(), asyncio.Event()
+
+        async def handle(delivery: Delivery) -> None:
+            entered.set()
+            await release.wait()
+            log.append("handled")
+
+        source = WebhookSource(LOCAL)
+        running = await started(source, handle)
+        assert source.address is not None
+        base = f"http://127.0.0.1:{source.address[1]}"
+        async with httpx.AsyncClient(base_url=base, trust_env=False) as http:
+            posting = asyncio.ensure_future(http.post("/k8s-audit", content=BODY, headers=JSON))
+            await entered.wait()
+            running.cancel()
+            refused = False
+            while not refused:  # until the listening socket is closed
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", int(base.rpartition(":")[2]))
+                    writer.close()
+                except ConnectionError:
+                    refused = True
+            assert not running.done()
+            release.set()
+            log.append((await posting).status_code)
+            with pytest.raises(asyncio.CancelledError):
+                await running
+        assert source.address is None
+
+    asyncio.run(main())
+    assert log == ["handled", 200]
+
+
+def test_signals_stay_the_programs() -> None:
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        assert signal.getsignal(signal.SIGTERM) == before
+
+    before = signal.getsignal(signal.SIGTERM)
+    with_source(WebhookSource(LOCAL), Keep(), client)
+
+
+def run_fails(options: WebhookOptions) -> SourceError:
+    with pytest.raises(SourceError) as caught:
+        asyncio.run(asyncio.wait_for(WebhookSource(options).run(Keep()), 10))
+    return caught.value
+
+
+def test_a_port_in_use_is_told_before_serving() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        error = run_fails(WebhookOptions(port=port))
+    assert str(error) == f"cannot listen on `127.0.0.1:{port}`: address already in use"
+    assert "ss -ltnp" in (error.help or "")
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"), [("192.0.2.1", "cannot assign requested address"), ("no host", "unknown host")]
+)
+def test_an_address_of_another_host_is_told(host: str, reason: str) -> None:
+    assert run_fails(WebhookOptions(host=host, port=0)).reason == reason
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def pem(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tls") / "falco.pem"
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(path))
+    return path
+
+
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+def test_https_with_key_and_certificate_in_one_file(authority: trustme.CA, pem: Path) -> None:
+    keep = Keep()
+
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        assert (await http.post("/k8s-audit", content=BODY * 100_000, headers=JSON)).status_code == 200
+
+    options = WebhookOptions.from_url("https://localhost:0/k8s-audit", {"sslCertificate": str(pem)})
+    with_source(WebhookSource(options), keep, client, trusting(authority))
+    assert keep.deliveries[0].payload == BODY * 100_000
+
+
+def test_https_with_the_key_in_a_file_of_its_own(authority: trustme.CA, tmp_path: Path) -> None:
+    issued = authority.issue_cert("localhost")
+    issued.private_key_pem.write_to_path(str(tmp_path / "key"))
+    issued.cert_chain_pems[0].write_to_path(str(tmp_path / "cert"))
+
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        assert (await http.post("/k8s-audit", content=BODY, headers=JSON)).status_code == 200
+
+    config = {"sslCertificate": str(tmp_path / "cert"), "sslKey": str(tmp_path / "key")}
+    options = WebhookOptions.from_url("https://localhost:0/k8s-audit", config)
+    with_source(WebhookSource(options), Keep(), client, trusting(authority))
+
+
+def test_certificates_that_cannot_be_used_are_told(authority: trustme.CA, pem: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    authority.issue_cert("localhost").private_key_pem.write_to_path(str(other))
+    junk = tmp_path / "junk"
+    junk.write_text("junk")
+
+    def reason(certificate: Path, key: Path | None = None) -> str:
+        options = WebhookOptions(port=0, is_tls=True, certificate=str(certificate), key=str(key) if key else None)
+        return str(run_fails(options))
+
+    assert reason(tmp_path / "none") == f"cannot read `{tmp_path}/none`: no such file"
+    assert reason(pem, tmp_path / "none") == f"cannot read `{tmp_path}/none`: no such file"
+    assert reason(junk) == f"cannot read `{junk}`: no usable certificate and key"
+    assert reason(pem, other) == f"cannot read `{pem}`: the key does not belong to the certificate"
+
+
+def test_an_address_is_read_as_falco_writes_it() -> None:
+    config = {"maxEventSize": 262144, "webhookMaxBatchSize": 12582912, "useAsync": True, "SSLCertificate": "/a.pem"}
+    options = WebhookOptions.from_url("https://:9765/k8s-audit", config)
+    assert options == WebhookOptions(
+        host="",
+        port=9765,
+        path="/k8s-audit",
+        is_tls=True,
+        certificate="/a.pem",
+        limits=Limits(max_event_size=262144, max_batch_size=12582912),
+    )
+    assert WebhookOptions.from_url("http://127.0.0.1:9765/k8s-audit", {}) == WebhookOptions()
+    assert WebhookOptions().certificate == DEFAULT_CERTIFICATE
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("localhost", True), ("[::1]", True), ("", False), ("0.0.0.0", False)],
+)
+def test_loopback_is_told_from_the_rest(host: str, expected: bool) -> None:
+    assert WebhookOptions.from_url(f"http://{host}:1/x", {}).is_loopback is expected
+
+
+@pytest.mark.parametrize(
+    ("url", "config", "message", "help_text"),
+    [
+        ("ftp://x:1/y", {}, "unknown scheme `ftp`", "http://127.0.0.1:9765/k8s-audit"),
+        ("http://x/y", {}, "the address has no port", "http://127.0.0.1:9765/k8s-audit"),
+        ("http://x:99999/y", {}, "not an address", "http://127.0.0.1:9765/k8s-audit"),
+        ("http://[x/y", {}, "not an address", "http://127.0.0.1:9765/k8s-audit"),
+        ("http://x:1/y", {"maxEventSise": 1}, "unknown option `maxEventSise`", "did you mean `maxEventSize`?"),
+        ("http://x:1/y", {"?": 1}, "unknown option `?`", "the options are `sslCertificate`"),
+        ("http://x:1/y", {"maxEventSize": 0}, "`maxEventSize` is not a number of bytes above 0", "largest event"),
+        ("http://x:1/y", {"maxEventSize": True}, "`maxEventSize` is not a number of bytes above 0", "largest event"),
+        ("http://x:1/y", {"useAsync": "yes"}, "`useAsync` is not true or false", "accepted"),
+        ("http://x:1/y", {"sslKey": 5}, "`sslKey` is not a text", "PEM file"),
+    ],
+)
+def test_what_cannot_be_understood_is_told(url: str, config: dict[str, object], message: str, help_text: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        WebhookOptions.from_url(url, config)
+    assert str(caught.value) == f"cannot listen on `{url}`: {message}"
+    assert help_text in (caught.value.help or "")
+
+
+def test_all_interfaces_take_both_versions_of_ip() -> None:
+    keep = Keep()
+
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        assert source.address is not None
+        for host in ["127.0.0.1", "[::1]"] if socket.has_dualstack_ipv6() else ["127.0.0.1"]:
+            url = f"http://{host}:{source.address[1]}/k8s-audit"
+            assert (await http.post(url, content=BODY, headers=JSON)).status_code == 200
+
+    with_source(WebhookSource(WebhookOptions(host="", port=0)), keep, client)
+    assert keep.deliveries
+
+
+def test_the_recorded_posts_of_an_api_server_are_taken_as_sent(shared: Path) -> None:
+    with gzip.open(shared / "recordings" / "webhook-posts.jsonl.gz") as file:
+        bodies = list(file)
+    headers = (shared / "recordings" / "webhook-headers.jsonl").read_text()
+    requests = [json.loads(line) for line in headers.splitlines()]
+    assert [len(body) for body in bodies] == [request["body_bytes"] for request in requests]
+    keep = Keep()
+
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        assert source.address is not None
+        reader, writer = await asyncio.open_connection("127.0.0.1", source.address[1])
+        for request, body in zip(requests, bodies, strict=True):
+            lines = [request["request"], *(f"{name}: {value}" for name, value in request["headers"])]
+            writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.close()
+
+    source = WebhookSource(LOCAL)
+    with_source(source, keep, client)
+    assert [delivery.payload for delivery in keep.deliveries] == bodies
+    assert (source.stats.posts, source.stats.bytes) == (len(bodies), sum(map(len, bodies)))
