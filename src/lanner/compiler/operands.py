@@ -98,6 +98,19 @@ def paths(operand: Argument) -> Iterator[Path]:
             assert_never(operand)
 
 
+def is_numbering(operand: Argument) -> bool:
+    """Whether a field, or a field in a transformer, gives the event's running number."""
+    match operand:
+        case Field():
+            return FIELDS[operand.name].extract == Meta("num")
+        case Call():
+            return any(map(is_numbering, operand.arguments))
+        case ArgumentList():
+            return any(map(is_numbering, operand.items))
+        case _:
+            return False
+
+
 class OperandCompiler:
     """Turns checked fields and transformers into expressions, for events of one schema."""
 

@@ -19,7 +19,7 @@ from lanner.compiler.codegen import Match, compile_function, match_source, signa
 from lanner.compiler.dispatch import Candidate, Group, candidate, lookup, partition
 from lanner.compiler.formula import Formula, from_condition, reduce
 from lanner.compiler.load import LoadedRules, Rule
-from lanner.compiler.operands import Constants, OperandCompiler, paths
+from lanner.compiler.operands import Constants, OperandCompiler, is_numbering, paths
 from lanner.compiler.template import Render, render_source
 from lanner.condition import Call
 from lanner.condition.ast import Argument, checks
@@ -93,6 +93,11 @@ class RuleSet:
     def source(self, kind: Kind) -> str:
         """The code that tests events of a kind, to be read; empty where no rule can match."""
         return self._specialised(kind)[1]
+
+    @property
+    def numbers_events(self) -> bool:
+        """Whether a rule asks for an event's running number, so that events must be evaluated in one place."""
+        return any(is_numbering(operand) for rule in self.rules for operand in _operands(rule))
 
     def source_text(self, name: str) -> str:
         """The code of one rule, to be read: its whole condition, as for an event of which nothing is known, and output.

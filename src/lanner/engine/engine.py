@@ -11,7 +11,7 @@ from lanner.compiler.ruleset import RuleSet
 from lanner.engine.alert import Alert
 from lanner.engine.stats import Stats
 from lanner.events.context import Context, host_name
-from lanner.events.decode import FLAWS, Batch, EventDecoder, Flaw, Problem
+from lanner.events.decode import FLAWS, Batch, EventDecoder, Flaw, Problem, is_event
 from lanner.events.schema import Event
 from lanner.rules.priority import Priority
 
@@ -52,6 +52,11 @@ class Engine:
             for rule, render in zip(rules.rules, rules.render, strict=True)
         ]
 
+    def take_stats(self) -> Stats:
+        """What was counted since the start, or since this was last called; counting begins anew."""
+        taken, self.stats = self.stats, Stats.for_rules(rule.name for rule in self.rules.rules)
+        return taken
+
     def process(
         self, payload: bytes, *, body: bool = False, truncated: bool = False, size: int = 0, origin: str = ""
     ) -> Result:
@@ -79,7 +84,7 @@ class Engine:
         table = self.rules.table
         alerts = result.alerts
         missing = 0
-        unusual: list[int] = []
+        others = 0
         matched: list[int] = []
         for index, event in enumerate(batch.events):
             ref = event.objectRef
@@ -96,10 +101,11 @@ class Engine:
             except KeyError:
                 match = self.rules.specialise(kind)
             if event.auditID is None:
-                missing += 1
-                if event.stage is None and event.verb is None:
-                    unusual.append(index)
+                if not batch.is_checked and not is_event(event):
+                    others += 1
+                    self._evaluate_other(batch, index, result, origin)
                     continue
+                missing += 1
             if match is not None:
                 context.at(event, index)
                 hits = match(event, context)
@@ -107,20 +113,24 @@ class Engine:
                     matched += hits
                     self._raise(hits, event, alerts)
         self._count(matched)
-        count = len(batch.events) - len(unusual)
+        count = len(batch.events) - others
         result.events += count
         self.stats.events += count
-        self.stats.missing_audit_id += missing - len(unusual)
+        self.stats.missing_audit_id += missing
         context.first_number += len(batch.events)
         for problem in batch.problems:
             self._report(problem, result, origin)
-        for index in unusual:
-            self._evaluate_unusual(batch.raw(index), result, origin)
 
-    def _evaluate_unusual(self, document: bytes, result: Result, origin: str) -> None:
-        """A document that the typed decoder took, though it is no event: a list of events, or something else."""
-        self._context.first_number -= 1
-        self._evaluate(self._decoder.piecewise(document), result, origin)
+    def _evaluate_other(self, batch: Batch, index: int, result: Result, origin: str) -> None:
+        """A document that the typed decoder took, though it is no event: a list of events, or something else.
+
+        Its events take its place in the running numbers of the batch.
+        """
+        context = self._context
+        context.first_number += index
+        self._evaluate(self._decoder.piecewise(batch.raw(index)), result, origin)
+        context.first_number -= index + 1
+        context.begin(batch)
 
     def _raise(self, hits: Sequence[int], event: Event, alerts: list[Alert]) -> None:
         """Render an alert for each rule that matched the event."""

@@ -11,7 +11,7 @@ from lanner.compiler.single import check_single
 from lanner.diagnostics import Diagnostics
 from lanner.engine.stats import Stats
 from lanner.events.context import Context, host_name
-from lanner.events.decode import FLAWS, EventDecoder, Flaw
+from lanner.events.decode import FLAWS, Batch, EventDecoder, Flaw, is_event
 from lanner.events.schema import Event, kind_of
 
 
@@ -41,19 +41,26 @@ class Filter:
             batch = decoder.piecewise(payload, Flaw.TOO_LARGE)
         else:
             batch = decoder.body(payload) if body else decoder.lines(payload)
+        yield from self._select(batch)
+
+    def _select(self, batch: Batch) -> Iterator[tuple[bytes, str | None]]:
+        context = self._context
+        context.begin(batch)
+        for index, event in enumerate(batch.events):
+            if not batch.is_checked and not is_event(event):
+                context.first_number += index
+                yield from self._select(self._decoder.piecewise(batch.raw(index)))
+                context.first_number -= index + 1
+                context.begin(batch)
+                continue
+            self.stats.events += 1
+            context.at(event, index)
+            if self._holds(event) is not self._inverted:
+                yield batch.raw(index), self._rules.render[0](event, context)[0] if self._prints else None
+        context.first_number += len(batch.events)
         for problem in batch.problems:
             self.stats.malformed += 1
             self.stats.add_sample(f"{FLAWS[problem.flaw]}: {problem.sample}")
-        self._context.begin(batch)
-        for index, event in enumerate(batch.events):
-            if event.auditID is None and event.stage is None and event.verb is None:
-                yield from self.select(batch.raw(index), body=True)
-                continue
-            self.stats.events += 1
-            self._context.at(event, index)
-            if self._holds(event) is not self._inverted:
-                yield batch.raw(index), self._rules.render[0](event, self._context)[0] if self._prints else None
-        self._context.first_number += len(batch.events)
 
     def _holds(self, event: Event) -> bool:
         kind = kind_of(event)

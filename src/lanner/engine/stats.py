@@ -47,6 +47,20 @@ class Stats:
         if len(self.samples) < MAX_SAMPLES:
             self.samples.append(text)
 
+    def add(self, other: Stats) -> None:
+        """Count what another engine with the same rules counted."""
+        self.events += other.events
+        self.bytes += other.bytes
+        self.malformed += other.malformed
+        self.truncated += other.truncated
+        self.missing_audit_id += other.missing_audit_id
+        self.dropped.update(other.dropped)
+        self.by_priority.update(other.by_priority)
+        for name, number in other.by_rule.items():
+            self.by_rule[name] = self.by_rule.get(name, 0) + number
+        for sample in other.samples:
+            self.add_sample(sample)
+
     @classmethod
     def for_rules(cls, names: Iterable[str]) -> Stats:
         """Counters at zero."""

@@ -58,10 +58,15 @@ class Problem:
 
 @dataclass(slots=True)
 class Batch:
-    """Events in the order in which they came, what was wrong among them, and their texts on demand."""
+    """Events in the order in which they came, what was wrong among them, and their texts on demand.
+
+    `is_checked` says that all of them are audit events; a batch that was decoded at once may hold documents that only
+    `is_event` can tell, and that `EventDecoder.piecewise` takes apart.
+    """
 
     events: list[Event]
     problems: list[Problem] = field(default_factory=list)
+    is_checked: bool = False
     _source: bytes = b""
     _is_list: bool = False
     _raws: list[bytes | msgspec.Raw] | None = None
@@ -118,7 +123,7 @@ class EventDecoder:
         return self._piecewise([document], flaw)
 
     def _piecewise(self, documents: list[bytes], flaw: Flaw | None = None) -> Batch:
-        batch = Batch([], _raws=[])
+        batch = Batch([], is_checked=True, _raws=[])
         for document in documents:
             if document.strip(_BLANK):
                 self._add(batch, document, flaw)
@@ -131,7 +136,7 @@ class EventDecoder:
         except _DECODE_ERRORS:
             pass
         else:
-            if _is_event(event):
+            if is_event(event):
                 _append(batch, event, document, flaw)
                 return
         try:
@@ -144,7 +149,7 @@ class EventDecoder:
     def _add_value(self, batch: Batch, value: Json, document: bytes, flaw: Flaw | None) -> None:
         for item in _items(value, MAX_LIST_DEPTH):
             event = self._schema.from_object(item) if isinstance(item, dict) else None
-            if event is None or not (_is_event(event) or item.get("kind") == "Event"):  # type: ignore[union-attr]
+            if event is None or not (is_event(event) or item.get("kind") == "Event"):  # type: ignore[union-attr]
                 batch.problems.append(_problem(Flaw.NOT_AN_EVENT, encode_json(item)))
             else:
                 _append(batch, event, document if item is value else encode_json(item), flaw)
@@ -169,7 +174,7 @@ class EventDecoder:
             batch.problems.append(_problem(Flaw.NOT_JSON, document))
 
 
-def _is_event(event: Event) -> bool:
+def is_event(event: Event) -> bool:
     """Whether it has what makes an audit event; `kind` is missing from a webhook's items."""
     return event.stage is not None or event.verb is not None or event.auditID is not None
 

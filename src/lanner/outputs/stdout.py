@@ -14,12 +14,16 @@ class StdoutOutput:
 
     def __init__(self, stream: BinaryIO, alert_format: AlertFormat) -> None:
         self._stream = stream
-        self._encode = alert_format.encode_all
+        self.format = alert_format
 
     def write(self, alerts: Sequence[Alert]) -> None:
         """Write the alerts, in order."""
         if alerts:
-            self._stream.write(self._encode(alerts))
+            self._stream.write(self.format.encode_all(alerts))
+
+    def write_lines(self, lines: bytes) -> None:
+        """Write alerts that another process has encoded in the same format."""
+        self._stream.write(lines)
 
     def flush(self) -> None:
         """Hand on what the stream holds back."""

@@ -21,7 +21,7 @@ from lanner.sources.lines import LineCutter, is_one_document
 STDIN = "-"
 STDIN_NAME = "<stdin>"
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _DAMAGED = "the file is damaged or incomplete"
 _DAMAGED_HELP = "what could be decompressed before the damage was read"
 _TOO_LARGE_HELP = "write one event per line, as `jq -c '.items[]'` does, or raise `webhookMaxBatchSize`"
@@ -49,11 +49,11 @@ def scan(
     Source: Falco plugins, k8saudit source.go (order within a folder).
     """
     done = 0
-    for path in _expand(paths, on_error):
+    for path in expand(paths, on_error):
         with ExitStack() as stack:
             try:
-                raw = _open(path, stack)
-                file = _decompressed(raw, stack)
+                raw = open_file(path, stack)
+                file = decompressed(raw, stack)
             except (OSError, EOFError) as error:
                 on_error(_source_error(path, error))
                 continue
@@ -70,7 +70,7 @@ def scan(
 def total_size(paths: Sequence[str]) -> int | None:
     """Bytes that `scan` will report as read in the end; None when that cannot be known, as for a pipe."""
     total = 0
-    for path in _expand(paths, lambda error: None):
+    for path in expand(paths, lambda error: None):
         if path == STDIN:
             return None
         try:
@@ -83,7 +83,7 @@ def total_size(paths: Sequence[str]) -> int | None:
     return total
 
 
-def _expand(paths: Sequence[str], on_error: Callable[[SourceError], None]) -> Iterator[str]:
+def expand(paths: Sequence[str], on_error: Callable[[SourceError], None]) -> Iterator[str]:
     """The files that paths stand for; a name that exists is taken as it is, even if it could be a pattern."""
     for path in paths:
         is_pattern = path != STDIN and glob.has_magic(path) and not os.path.lexists(path)
@@ -108,7 +108,8 @@ def _listed(folder: str, on_error: Callable[[SourceError], None]) -> Iterator[st
     yield from (entry.path for entry in files)
 
 
-def _open(path: str, stack: ExitStack) -> BufferedReader:
+def open_file(path: str, stack: ExitStack) -> BufferedReader:
+    """Open a file, or standard input for `-`, as it is stored; the stack closes it."""
     if path == STDIN:
         if sys.stdin is None:
             raise OSError(errno.EBADF, "standard input is closed")
@@ -117,7 +118,8 @@ def _open(path: str, stack: ExitStack) -> BufferedReader:
     return stack.enter_context(open(os.open(path, os.O_RDONLY), "rb"))
 
 
-def _decompressed(raw: BufferedReader, stack: ExitStack) -> BufferedReader:
+def decompressed(raw: BufferedReader, stack: ExitStack) -> BufferedReader:
+    """The content of a file that may be compressed; the same object when it is not."""
     file = xopen(raw, "rb", threads=0)
     if file is not raw:
         stack.enter_context(file)
@@ -130,7 +132,7 @@ def _deliveries(
     origin = STDIN_NAME if path == STDIN else path
     cutter = LineCutter(origin, limits)
     blocks = _blocks(file, cutter.block_size, lambda error: on_error(_source_error(path, error)))
-    first = next(blocks, b"").removeprefix(_BOM)
+    first = next(blocks, b"").removeprefix(BOM)
     if not is_one_document(first):
         for block in chain((first,), blocks):
             yield from cutter.feed(block)

@@ -1,0 +1,1 @@
+"""The command line: one module per command, none of which is imported before it is asked for."""

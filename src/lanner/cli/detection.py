@@ -1,0 +1,46 @@
+"""Settings to a running detection: rules compiled, output made."""
+
+from __future__ import annotations
+
+import sys
+
+from lanner.cli.loading import load_rules
+from lanner.cli.messages import Console
+from lanner.cli.settings import Settings
+from lanner.compiler.ruleset import RuleSet, Selection, compile_rules
+from lanner.outputs.format import AlertFormat
+from lanner.outputs.stdout import StdoutOutput
+
+
+def compile_settings(settings: Settings, console: Console) -> RuleSet:
+    """Load and compile the rules that the settings select.
+
+    Raises:
+        Failure: The rules have errors, or none of them is left.
+    """
+    loaded = load_rules(settings, console)
+    selection = Selection(
+        min_priority=settings.priority,
+        tags=settings.tags,
+        not_tags=settings.not_tags,
+        disabled=settings.disabled,
+    )
+    compiled = compile_rules(loaded, matching=settings.rule_matching, selection=selection)
+    if not compiled.rules:
+        console.note("warning: no rule is selected")
+    return compiled
+
+
+def open_stdout(settings: Settings, console: Console) -> StdoutOutput:
+    """Standard output for alerts as the settings want them."""
+    alert_format = AlertFormat(
+        json=settings.json_output,
+        include_output=settings.json_include_output_property,
+        include_tags=settings.json_include_tags_property,
+        include_message=settings.json_include_message_property,
+        include_fields=settings.json_include_output_fields_property,
+        iso8601=settings.time_format_iso_8601,
+        terminal=sys.stdout.isatty(),
+        color=console.has_color(sys.stdout),
+    )
+    return StdoutOutput(sys.stdout.buffer, alert_format)

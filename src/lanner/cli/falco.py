@@ -1,0 +1,155 @@
+"""Falco's own flags, without a command: what `falco` does for the k8s_audit source.
+
+Source: Falco 0.44, options.cpp and app/actions.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from lanner.cli.falco_version import print_version
+from lanner.cli.messages import Console, ExitCode, Failure
+from lanner.cli.options import Option, refuse, with_options
+from lanner.cli.settings import Settings, apply_options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """The flags as given; those that ask for a report come first in the order in which Falco looks at them."""
+
+    version: bool
+    support: bool
+    list_plugins: bool
+    list_fields: str | None
+    validate: tuple[str, ...]
+    describe_all: bool
+    describe: str | None
+    rules_files: tuple[str, ...]
+    options: tuple[str, ...]
+    output_format: Literal["text", "markdown", "json"]
+    names_only: bool
+    events: str | None
+    is_dry_run: bool
+    stop_after_s: float
+    pidfile: str | None
+    unbuffered: bool
+    verbose: bool
+
+
+_unavailable = partial(click.option, callback=refuse, expose_value=False)
+_OPTIONS: Sequence[Option] = (
+    _unavailable("-c", metavar="PATH", help="Configuration file (not available yet)."),
+    click.option("-r", "rules_files", metavar="PATH", multiple=True, help="Rule file or folder; repeatable."),
+    click.option("-e", "events", metavar="FILE", help="Read events from a file, then end."),
+    click.option(
+        "-o", "--option", "options", metavar="KEY=VALUE", multiple=True, help="Set one of Falco's settings; repeatable."
+    ),
+    click.option(
+        "-V", "--validate", "validate", metavar="FILE", multiple=True, help="Check rule files, then end; repeatable."
+    ),
+    click.option("-L", "describe_all", is_flag=True, help="Show name and description of all rules, then end."),
+    click.option("-l", "describe", metavar="RULE", help="Show name and description of one rule, then end."),
+    click.option(
+        "--list",
+        "list_fields",
+        metavar="[SOURCE]",
+        is_flag=False,
+        flag_value="",
+        help="List all fields, or those for events of a source.",
+    ),
+    click.option("-N", "names_only", is_flag=True, help="With --list: names only."),
+    click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(["text", "markdown", "json"]),
+        default="text",
+        help="With --list: how to print.",
+    ),
+    click.option("--list-plugins", is_flag=True, help="List the plugins that are built in, then end."),
+    _unavailable("--plugin-info", metavar="NAME", help="Describe a plugin (not available yet)."),
+    _unavailable(
+        "--enable-source", metavar="SOURCE", multiple=True, help="Enable a source of events (not available yet)."
+    ),
+    _unavailable(
+        "--disable-source", metavar="SOURCE", multiple=True, help="Disable a source of events (not available yet)."
+    ),
+    click.option("--dry-run", "is_dry_run", is_flag=True, help="Load everything, then end."),
+    click.option(
+        "-M",
+        "stop_after_s",
+        metavar="SECONDS",
+        type=click.FloatRange(min=0),
+        default=0,
+        help="Stop after so many seconds; 0: never.",
+    ),
+    click.option("-P", "--pidfile", metavar="FILE", help="Write the process id to this file."),
+    click.option("-U", "--unbuffered", is_flag=True, help="Hand on each alert at once; Lanner always does."),
+    click.option("-v", "verbose", is_flag=True, help="Show warnings of rule files in full."),
+    click.option("--version", is_flag=True, help="Show versions, then end."),
+    click.option("--support", is_flag=True, help="Show what helps to report a problem, as JSON, then end."),
+    _unavailable("--config-schema", is_flag=True, help="Print the schema of configurations (not available yet)."),
+    _unavailable("--rule-schema", is_flag=True, help="Print the schema of rule files (not available yet)."),
+)
+
+
+@click.command("lanner", context_settings={"help_option_names": ["-h", "--help"]})
+@partial(with_options, _OPTIONS)
+@click.pass_context
+def falco(context: click.Context, /, **given: Any) -> None:
+    """Do what `falco` does with these flags, for events of the k8s_audit source."""
+    flags = Flags(**given)
+    settings = apply_options(Settings(rules_files=flags.rules_files), flags.options)
+    status = _report(flags, settings)
+    context.exit(_detect(flags, settings) if status is None else status)
+
+
+def _report(flags: Flags, settings: Settings) -> ExitCode | None:
+    """Print what the flags ask for in place of detection, or give None when they do not."""
+    if flags.version:
+        return print_version(settings)
+    from lanner.cli import falco_reports as reports  # noqa: PLC0415 - `--version` does not need it
+
+    if flags.support:
+        return reports.print_support(settings)
+    if flags.list_plugins:
+        return reports.print_plugins()
+    if flags.list_fields is not None:
+        return reports.print_fields(flags.list_fields, flags.output_format, names_only=flags.names_only)
+    console = Console(verbose=flags.verbose)
+    if flags.validate:
+        return reports.print_validation(replace(settings, rules_files=flags.validate), console)
+    if flags.describe_all or flags.describe is not None:
+        return reports.print_rules(settings, console, flags.describe)
+    return None
+
+
+def _detect(flags: Flags, settings: Settings) -> ExitCode:
+    """Evaluate the events of a file, or those that are posted to Falco's usual address on this machine."""
+    console = Console(verbose=flags.verbose, progress=False)
+    stop_after_s = flags.stop_after_s or None
+    if flags.pidfile and not flags.is_dry_run:
+        _write_pid(flags.pidfile)
+    if flags.events is not None:
+        from lanner.cli.scan import Verdict, scan_paths  # noqa: PLC0415 - as above, and each needs much
+
+        paths = (flags.events,)
+        return scan_paths(paths, settings, console, Verdict(), stop_after_s=stop_after_s, is_dry_run=flags.is_dry_run)
+    from lanner.cli.run import DEFAULT_SOURCE, Listening, open_source, run_source  # noqa: PLC0415 - as above, and each needs much
+
+    source = open_source(DEFAULT_SOURCE, Listening(), console)
+    return run_source(source, settings, console, stop_after_s=stop_after_s, is_dry_run=flags.is_dry_run)
+
+
+def _write_pid(path: str) -> None:
+    try:
+        Path(path).write_text(str(os.getpid()), encoding="ascii")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise Failure(f"cannot write the process id to `{path}`: {reason}", code=ExitCode.FAILED) from error

@@ -1,0 +1,90 @@
+"""What the command line says on standard error: errors that end a command, notes that do not."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import IntEnum
+from typing import IO, Any, Literal, TypeAlias
+
+import click
+
+from lanner.diagnostics.render import printable
+
+ColorChoice: TypeAlias = Literal["auto", "always", "never"]
+
+
+class ExitCode(IntEnum):
+    """How a command ends; the contract with scripts."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    ALERTS = 3
+    INTERRUPTED = 130
+
+
+class Failure(click.ClickException):
+    """Ends the command: one fact, what to do about it, and the exit status."""
+
+    def __init__(self, message: str, help: str | None = None, code: ExitCode = ExitCode.USAGE) -> None:
+        super().__init__(message)
+        self.help = help
+        self.status = code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the error, and the help below it."""
+        say(f"error: {self.message}", file)
+        if self.help:
+            say(f"  help: {self.help}", file)
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """What a terminal shows beside the results.
+
+    Attributes:
+        quiet: Say nothing but errors.
+        progress: Show a progress bar where standard error is a terminal.
+        color: Colour for a terminal only, always, or never.
+        verbose: Show warnings of rule files in full.
+    """
+
+    quiet: bool = False
+    progress: bool = True
+    color: ColorChoice = "auto"
+    verbose: bool = False
+
+    def has_color(self, stream: IO[Any]) -> bool:
+        """Whether text for the stream is coloured. Source: no-color.org for the variable NO_COLOR."""
+        if self.color != "auto":
+            return self.color == "always"
+        return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether standard error takes a progress bar."""
+        return self.progress and not self.quiet and sys.stderr.isatty()
+
+    def note(self, text: str) -> None:
+        """Say something that is no result and no error."""
+        if not self.quiet:
+            say(text)
+
+
+def say(text: str, file: IO[Any] | None = None) -> None:
+    """Print lines on standard error, characters that a terminal could obey made visible."""
+    click.echo("\n".join(map(printable, text.split("\n"))), file=file, err=file is None)
+
+
+def did_you_mean(word: str, known: list[str]) -> str | None:
+    """The help for a misspelt word, or None when nothing is near."""
+    near = get_close_matches(word[:200], known, n=1, cutoff=0.6)
+    return f"did you mean `{near[0]}`?" if near else None
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 rule`, `2 rules`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,138 @@
+"""Options that several commands share, and the values that they become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import wraps
+from typing import Any, TypeAlias
+
+import click
+
+from lanner.cli.messages import ColorChoice, Console, Failure
+from lanner.cli.settings import Matching, Settings, apply_options
+from lanner.rules.priority import Priority
+
+Command: TypeAlias = Callable[..., Any]
+Option: TypeAlias = Callable[[Command], Command]
+
+
+class PriorityType(click.ParamType[Priority]):
+    """A priority by its name, in any case."""
+
+    name = "priority"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Priority:
+        """Read the name.
+
+        Raises:
+            click.BadParameter: There is no such priority.
+        """
+        found = value if isinstance(value, Priority) else Priority.parse(str(value))
+        if found is None:
+            names = ", ".join(priority.value.lower() for priority in Priority)
+            self.fail(f"'{value}' is not one of {names}", param, ctx)
+        return found
+
+
+def refuse(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    """Answer a flag that needs a configuration file, which this version cannot read.
+
+    Raises:
+        Failure: The flag is given.
+    """
+    if value:
+        flag = max(parameter.opts, key=len)
+        raise Failure(f"`{flag}` is not available yet", "settings are taken from the command line; see `lanner --help`")
+
+
+rules_option: Option = click.option(
+    "-r",
+    "--rules",
+    "rules_files",
+    metavar="PATH",
+    multiple=True,
+    help="Rule file or folder; repeatable. None: the default rule set.",
+)
+color_option: Option = click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    help="Colour: on a terminal only, always, never.",
+)
+quiet_option: Option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but results and errors.")
+progress_option: Option = click.option("--no-progress", "no_progress", is_flag=True, help="No progress bar.")
+config_option: Option = click.option(
+    "-c",
+    "--config",
+    metavar="FILE",
+    callback=refuse,
+    expose_value=False,
+    help="Configuration file (not available yet).",
+)
+
+_DETECTION: Sequence[Option] = (
+    config_option,
+    rules_option,
+    click.option(
+        "-o", "--option", "options", metavar="KEY=VALUE", multiple=True, help="Set one of Falco's settings; repeatable."
+    ),
+    click.option(
+        "--format", "output_format", type=click.Choice(["text", "json"]), help="Alerts as text (default) or JSON."
+    ),
+    click.option(
+        "--rule-matching",
+        type=click.Choice(["first", "all"]),
+        help="Alert for all matching rules (default) or the first.",
+    ),
+    click.option("-p", "--priority", type=PriorityType(), metavar="MIN", help="Leave out rules below this priority."),
+    click.option("-t", "--tag", "tags", metavar="TAG", multiple=True, help="Only rules with this tag; repeatable."),
+    click.option(
+        "-T", "--not-tag", "not_tags", metavar="TAG", multiple=True, help="No rules with this tag; repeatable."
+    ),
+    click.option(
+        "-D", "--disable", "disabled", metavar="RULE", multiple=True, help="No rules of this name (glob); repeatable."
+    ),
+    quiet_option,
+    progress_option,
+    color_option,
+)
+
+
+def detection_options(command: Command) -> Command:
+    """Give a command the options of detection; it gets them as `settings` and `console`."""
+
+    @wraps(command)
+    def with_settings(
+        *,
+        rules_files: tuple[str, ...],
+        options: tuple[str, ...],
+        output_format: str | None,
+        rule_matching: Matching | None,
+        priority: Priority | None,
+        tags: tuple[str, ...],
+        not_tags: tuple[str, ...],
+        disabled: tuple[str, ...],
+        quiet: bool,
+        no_progress: bool,
+        color: ColorChoice,
+        **own: Any,
+    ) -> Any:
+        base = Settings(rules_files=rules_files, tags=frozenset(tags), not_tags=frozenset(not_tags), disabled=disabled)
+        settings = apply_options(base, options)
+        if output_format is not None:
+            settings = replace(settings, json_output=output_format == "json")
+        if rule_matching is not None:
+            settings = replace(settings, rule_matching=rule_matching)
+        if priority is not None:
+            settings = replace(settings, priority=priority)
+        return command(settings=settings, console=Console(quiet, not no_progress, color), **own)
+
+    return with_options(_DETECTION, with_settings)
+
+
+def with_options(options: Sequence[Option], command: Command) -> Command:
+    """Put options on a command, shown in this order in its help."""
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -1,0 +1,205 @@
+"""`lanner scan`: detection over logs, then the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from signal import SIGALRM
+
+import click
+
+from lanner.cli.detection import compile_settings, open_stdout
+from lanner.cli.interrupts import Interrupts, Stopped
+from lanner.cli.messages import Console, ExitCode, Failure
+from lanner.cli.options import PriorityType, detection_options
+from lanner.cli.parallel import scan_parts
+from lanner.cli.progress import ProgressBar
+from lanner.cli.settings import Settings
+from lanner.cli.summary import close
+from lanner.engine.engine import Engine
+from lanner.engine.stats import Stats
+from lanner.outputs.stdout import StdoutOutput
+from lanner.rules.priority import Priority
+from lanner.sources.base import Framing, Limits, SourceError
+from lanner.sources.files import STDIN, total_size
+from lanner.sources.files import scan as read_paths
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """When a scan counts as failed.
+
+    Attributes:
+        fail_on: Alerts of this priority or above make the exit status 3; None: alerts never do.
+        strict: Malformed events make the exit status 1.
+    """
+
+    fail_on: Priority | None = None
+    strict: bool = False
+
+    def status(self, stats: Stats, unreadable: int) -> ExitCode:
+        """The exit status of a scan that came to its end."""
+        if self.fail_on is not None and any(
+            number and priority.level <= self.fail_on.level for priority, number in stats.by_priority.items()
+        ):
+            return ExitCode.ALERTS
+        return ExitCode.FAILED if unreadable or (self.strict and stats.malformed) else ExitCode.DONE
+
+
+@click.command("scan")
+@click.argument("paths", metavar="PATH…", nargs=-1, required=True)
+@detection_options
+@click.option(
+    "--fail-on", type=PriorityType(), metavar="PRIORITY", help="Exit with 3 after an alert of this priority or above."
+)
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1, 256), default=1, metavar="N", help="Use N processes, over parts of files."
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 when events were malformed.")
+@click.pass_context
+def scan(
+    context: click.Context,
+    *,
+    paths: tuple[str, ...],
+    fail_on: Priority | None,
+    jobs: int,
+    strict: bool,
+    settings: Settings,
+    console: Console,
+) -> None:
+    """Detect over logs at full speed, then end.
+
+    PATH is a file, a folder, a glob pattern or `-` for standard input; JSON Lines, arrays or EventLists, plain or .gz,
+    .zst, .bz2, .xz.
+    """
+    context.exit(scan_paths(paths, settings, console, Verdict(fail_on, strict), jobs=jobs))
+
+
+def scan_paths(
+    paths: tuple[str, ...],
+    settings: Settings,
+    console: Console,
+    verdict: Verdict,
+    *,
+    jobs: int = 1,
+    stop_after_s: float | None = None,
+    is_dry_run: bool = False,
+) -> ExitCode:
+    """Detect over paths, write alerts and the summary.
+
+    Args:
+        paths: As `PATH` of the command.
+        settings: What to detect, and how alerts look.
+        console: What to say beside the results.
+        verdict: When the scan counts as failed.
+        jobs: How many processes work.
+        stop_after_s: End after so many seconds, as after the last event.
+        is_dry_run: Load everything, then end.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        Failure: The rules have errors.
+        BrokenPipeError: Nobody reads standard output any more.
+    """
+    scanner = Scanner(Engine(compile_settings(settings, console)), open_stdout(settings, console))
+    if is_dry_run:
+        return ExitCode.DONE
+    if console.shows_progress:
+        scanner.bar = ProgressBar(total_size(paths), sys.stderr)
+    started = time.perf_counter()
+    status = None
+    try:
+        with Interrupts(stop_after_s) as interrupts:
+            if jobs > 1 and scanner.is_divisible(paths):
+                scanner.scan_parts(paths, interrupts, jobs)
+            else:
+                scanner.scan(paths, interrupts)
+    except Stopped as stopped:
+        status = ExitCode.DONE if stopped.signal == SIGALRM else ExitCode.INTERRUPTED
+    finally:
+        if scanner.bar:
+            scanner.bar.close()
+    stats = scanner.engine.stats
+    close(stats, time.perf_counter() - started, console)
+    return verdict.status(stats, scanner.unreadable) if status is None else status
+
+
+@dataclass(slots=True)
+class Scanner:
+    """Files through an engine to an output, with a progress bar beside.
+
+    Attributes:
+        engine: Evaluates.
+        output: Takes the alerts.
+        bar: Shows how far the scan is.
+        unreadable: How many paths could not be read, or not to their end.
+    """
+
+    engine: Engine
+    output: StdoutOutput
+    bar: ProgressBar | None = None
+    unreadable: int = 0
+
+    def scan(self, paths: tuple[str, ...], interrupts: Interrupts) -> None:
+        """Evaluate all events of the paths; what cannot be read is said and counted.
+
+        Raises:
+            Stopped: A signal came; everything that was begun is evaluated and written.
+        """
+        for delivery in read_paths(paths, Limits(), on_error=self._on_error, on_progress=self._on_progress):
+            with interrupts.held():
+                result = self.engine.process(
+                    delivery.payload,
+                    body=delivery.framing is Framing.BODY,
+                    truncated=delivery.truncated,
+                    size=delivery.size,
+                    origin=delivery.origin,
+                )
+                if result.alerts:
+                    self.clear()
+                    self.output.write(result.alerts)
+                    self.output.flush()
+
+    def is_divisible(self, paths: tuple[str, ...]) -> bool:
+        """Whether several processes would find the same; standard input and running numbers allow only one."""
+        return STDIN not in paths and not self.engine.rules.numbers_events
+
+    def scan_parts(self, paths: tuple[str, ...], interrupts: Interrupts, jobs: int) -> None:
+        """As `scan`, with several processes.
+
+        Raises:
+            Stopped: A signal came; everything that was begun is evaluated, and written as far as it was at hand.
+        """
+        errors: list[SourceError] = []
+        done = 0
+        for result in scan_parts(paths, self.engine.rules, self.output.format, jobs, errors):
+            with interrupts.held():
+                for error in (*errors, *(SourceError(*found) for found in result.errors)):
+                    self._on_error(error)
+                errors.clear()
+                self.engine.stats.add(result.stats)
+                if result.lines:
+                    self.clear()
+                    self.output.write_lines(result.lines)
+                    self.output.flush()
+            done += result.part.size
+            self._on_progress(done)
+        for error in errors:
+            self._on_error(error)
+
+    def clear(self) -> None:
+        """Take the bar off the terminal until there is progress again."""
+        if self.bar:
+            self.bar.clear()
+
+    def _on_error(self, error: SourceError) -> None:
+        self.clear()
+        Failure(str(error), error.help).show()
+        self.unreadable += 1
+
+    def _on_progress(self, done: int) -> None:
+        if self.bar:
+            self.bar.advance(done, self.engine.stats.alerts)

@@ -1,0 +1,117 @@
+"""`make demo`: the main job end to end, on the recording that ships with the package.
+
+A real webhook server on a free port of this machine, and beside it a client that posts what a kube-apiserver recorded,
+in the same requests as an API server makes. Alerts go to standard output, the summary to standard error, as with
+`lanner run`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import sys
+import time
+from http.client import HTTPConnection
+from importlib.resources import files
+from signal import SIGINT
+
+import uvloop
+
+from lanner.cli.detection import compile_settings, open_stdout
+from lanner.cli.messages import Console, ExitCode, Failure, counted, say
+from lanner.cli.progress import ProgressBar
+from lanner.cli.settings import Settings
+from lanner.cli.summary import summary
+from lanner.engine.engine import Engine
+from lanner.rules.priority import Priority
+from lanner.server.serve import serve
+from lanner.sources.base import Handler, Limits
+from lanner.sources.webhook import WebhookOptions, WebhookSource
+
+_PATH = "/k8s-audit"
+_OK = 200
+_HEADERS = {
+    "User-Agent": "Go-http-client/1.1",
+    "Accept": "application/json, */*",
+    "Content-Type": "application/json",
+    "Accept-Encoding": "gzip",
+}
+
+
+class Demo:
+    """The webhook as a source that ends when the recording has been posted to it."""
+
+    def __init__(self, bodies: list[bytes], engine: Engine, console: Console) -> None:
+        self._bodies = bodies
+        self._engine = engine
+        self._console = console
+
+    async def run(self, handle: Handler) -> None:
+        """Listen, post everything, stop listening.
+
+        Raises:
+            Failure: A post was not acknowledged.
+            SourceError: No port can be listened on.
+        """
+        options = WebhookOptions.from_url(f"http://127.0.0.1:0{_PATH}", {})
+        source = WebhookSource(options, Limits())
+        listening = asyncio.create_task(source.run(handle))
+        waiting = asyncio.create_task(source.started.wait())
+        await asyncio.wait([listening, waiting], return_when=asyncio.FIRST_COMPLETED)
+        try:
+            if source.address:
+                await self._post(*source.address)
+        finally:
+            listening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await listening
+
+    async def _post(self, host: str, port: int) -> None:
+        """Post as an API server does: the next batch once the last one is acknowledged, over one connection."""
+        say(f"webhook on http://{host}:{port}{_PATH}: posting {counted(len(self._bodies), 'batch')[:-1]}es of events")
+        bar = ProgressBar(sum(map(len, self._bodies))) if self._console.shows_progress else None
+        connection = HTTPConnection(host, port)
+        done = 0
+        for body in self._bodies:
+            if bar:
+                bar.clear()
+            status = await asyncio.to_thread(_request, connection, body)
+            if status != _OK:
+                raise Failure(f"the webhook answered {status}", None, ExitCode.FAILED)
+            done += len(body)
+            if bar:
+                bar.advance(done, self._engine.stats.alerts)
+        connection.close()
+        if bar:
+            bar.close()
+
+
+def _request(connection: HTTPConnection, body: bytes) -> int:
+    connection.request("POST", f"{_PATH}?timeout=30s", body, _HEADERS)
+    response = connection.getresponse()
+    response.read()
+    return response.status
+
+
+def recording() -> list[bytes]:
+    """Bodies of posts: events of scripted actions, benign and malicious, that a real kube-apiserver recorded."""
+    return gzip.decompress(files("lanner").joinpath("data/demo/posts.jsonl.gz").read_bytes()).splitlines()
+
+
+def main() -> int:
+    """Run the demonstration; the exit status."""
+    console = Console()
+    settings = Settings(priority=Priority.NOTICE)
+    engine = Engine(compile_settings(settings, console))
+    console.note(f"{counted(len(engine.rules.rules), 'rule')} of the default rule set, from NOTICE up")
+    output = open_stdout(settings, console)
+    started = time.perf_counter()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        stopped = runner.run(serve(Demo(recording(), engine, console), engine, [output], report=lambda e: say(str(e))))
+    console.note(summary(engine.stats, time.perf_counter() - started))
+    return ExitCode.INTERRUPTED if stopped is SIGINT else ExitCode.DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Live detection: deliveries of a source through the engine to the outputs."""

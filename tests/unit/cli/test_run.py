@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pytest
+
+from lanner.cli.messages import Console, ExitCode
+from lanner.cli.run import Listening, open_source, run_source
+from lanner.cli.settings import Settings
+
+from .conftest import Lanner, event
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["http://127.0.0.1/k8s-audit"], "the address has no port"),
+        (["http://127.0.0.1:99999/"], "not an address"),
+        (["http://0.0.0.0:9765/k8s-audit"], "`http://0.0.0.0:9765/k8s-audit` is open to other machines"),
+        (["http://:9765/k8s-audit"], "is open to other machines"),
+        (["https://audit.example.org:9765/k8s-audit"], "is open to other machines"),
+    ],
+)
+def test_an_address_that_cannot_be_listened_on_is_wrong_usage(
+    lanner: Lanner, rules: Path, words: list[str], message: str
+) -> None:
+    ran = lanner("run", "-r", rules, *words)
+    assert (ran.code, ran.out) == (2, "")
+    assert message in ran.err
+    assert "  help: " in ran.err
+
+
+def test_listening_for_others_is_possible_when_it_is_wanted(lanner: Lanner, rules: Path) -> None:
+    assert lanner("run", "-r", rules, "--allow-unauthenticated", "--dry-run", "http://0.0.0.0:9765/x").code == 0
+
+
+@pytest.mark.parametrize(
+    "source", ["http://127.0.0.1:9/x", "http://localhost:9/x", "http://[::1]:9/x", "-", "audit.log"]
+)
+def test_a_dry_run_opens_nothing(lanner: Lanner, rules: Path, source: str) -> None:
+    ran = lanner("run", "-r", rules, "--dry-run", source)
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+
+
+def test_rules_with_errors_are_told_before_anything_is_opened(lanner: Lanner, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("[1]")
+    ran = lanner("run", "-r", bad)
+    assert ran.code == 2
+    assert "listening" not in ran.err
+
+
+def test_the_time_limit_ends_with_the_summary(
+    rules: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    log = tmp_path / "audit.log"
+    log.write_bytes(event())
+    source = open_source(str(log), Listening(), Console(), from_start=True)
+    settings = Settings(rules_files=(str(rules),))
+    assert run_source(source, settings, Console(), stop_after_s=0.3) is ExitCode.DONE
+    out, err = capfdbinary.readouterr()
+    assert out.endswith(b"Warning pod created (user=alice pod=web)\n")
+    assert err.startswith(b"2 rules\nEvents detected: 1\n")
+
+
+def test_a_followed_file_that_is_missing_is_told_of_and_waited_for(
+    rules: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    source = open_source(str(tmp_path / "later.log"), Listening(), Console())
+    run_source(source, Settings(rules_files=(str(rules),)), Console(), stop_after_s=0.1)
+    err = capfdbinary.readouterr().err.decode()
+    assert f"error: cannot read `{tmp_path}/later.log`: no such file\n  help: it is read as soon as it can be\n" in err
