@@ -70,7 +70,7 @@ class Demo:
     async def _post(self, host: str, port: int) -> None:
         """Post as an API server does: the next batch once the last one is acknowledged, over one connection."""
         say(f"webhook on http://{host}:{port}{_PATH}: posting {counted(len(self._bodies), 'batch')[:-1]}es of events")
-        bar = ProgressBar(sum(map(len, self._bodies))) if self._console.shows_progress else None
+        bar = ProgressBar(sum(map(len, self._bodies)), sys.stderr) if self._console.shows_progress else None
         connection = HTTPConnection(host, port)
         done = 0
         for body in self._bodies:

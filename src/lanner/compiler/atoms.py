@@ -190,7 +190,7 @@ class AtomCompiler:
         )
 
     def _function(self, function: Any) -> str:
-        return self._constants.name("f", function)
+        return self._constants.function(function)
 
     def _tester(self, kind: str, pattern: Any, make: Callable[[Any], semantics.Test]) -> str:
         return self._constants.name(kind, make(pattern), key=(kind, pattern))
@@ -204,7 +204,7 @@ _PYTHON = {"=": "==", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 def repr_set(constants: Constants, values: frozenset[Any]) -> str:
     """The name of a set of constants."""
-    return constants.name("set", values)
+    return constants.name("values", values)
 
 
 def _is_epoch(left: Operand, operator: str, values: tuple[str, ...]) -> bool:

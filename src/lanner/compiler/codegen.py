@@ -3,10 +3,10 @@
 The functions read as a person would write them, and can be printed (`lanner rules show --compiled`):
 
     def match(e, c):
-        v0 = (s.username if (s := e.user) is not None else None)
+        v_user_username = (s.username if (s := e.user) is not None else None)
         found = []
-        # Attach/Exec Pod
-        if v0 == 'alice' and …:
+        # 'Attach/Exec Pod'
+        if v_user_username == 'alice' and …:
             found.append(17)
         return found
 
@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 
 from lanner.compiler.atoms import Atom
 from lanner.compiler.formula import AllOf, AnyOf, Formula, Inverse, atoms
-from lanner.compiler.operands import Operand
+from lanner.compiler.operands import Operand, variable_name
 
 Match: TypeAlias = Callable[[Any, Any], Sequence[int]]
 """From an event and its context to the numbers of the rules that match, in order."""
@@ -33,7 +33,7 @@ UNKNOWN = object()
 _MAX_DEPTH = 30
 """Levels of parentheses in one expression; Python's own bound is 200."""
 
-_CHEAP = (" == ", " in set", " is not None", ".startswith(", ".endswith(")
+_CHEAP = (" == ", " in values", " is not None", ".startswith(", ".endswith(")
 
 
 @dataclass(slots=True)
@@ -61,13 +61,21 @@ class _Writer:
             case AnyOf():
                 return " or ".join(self._nested(part, depth) for part in formula.parts)
 
+    def statement(self, before: str, formula: Formula, after: str) -> list[str]:
+        """Lines with the formula between two texts; each part of a conjunction or disjunction has its own line."""
+        if not isinstance(formula, AllOf | AnyOf):
+            return [f"{before} {self.expression(formula)}{after}"]
+        word = "and" if isinstance(formula, AllOf) else "or"
+        first, *rest = [self._nested(part, 0) for part in formula.parts]
+        return [f"{before} (", f"    {first}", *(f"    {word} {part}" for part in rest), f"){after}"]
+
     def _nested(self, formula: Formula, depth: int) -> str:
         if isinstance(formula, int):
             return self.expression(formula)
         if depth < _MAX_DEPTH:
             return f"({self.expression(formula, depth + 1)})"
         text = self.expression(formula)
-        name = self._name(f"part {len(self.names)}", "p")
+        name = self._name(f"part:part {len(self.names)}")
         self.head.append(f"{name} = {text}")
         return name
 
@@ -97,7 +105,7 @@ class _Writer:
     def _value(self, operand: Operand) -> tuple[str, str]:
         """Two expressions of a value: one that evaluates it if need be, and the name it has then."""
         is_new = operand.key not in self.names
-        name = self._name(operand.key, "v")
+        name = self._name(operand.key)
         if self.values[operand.key] == 1:
             return f"({name} := {operand.code})", name
         if is_new:
@@ -106,8 +114,10 @@ class _Writer:
             return name, name
         return f"({name} if {name} is not U else ({name} := {operand.code}))", name
 
-    def _name(self, key: str, prefix: str) -> str:
-        return self.names.setdefault(key, f"{prefix}{len(self.names)}")
+    def _name(self, key: str) -> str:
+        if key not in self.names:
+            self.names[key] = variable_name(key, self.names.values())
+        return self.names[key]
 
 
 def match_source(
@@ -133,7 +143,7 @@ def match_source(
     for number, name, formula in residuals:
         then = f"return ({number},)" if ends_early else f"found.append({number})"
         body.append(f"# {name!r}")
-        body += [then] if formula is True else [f"if {writer.expression(formula)}:", f"    {then}"]
+        body += [then] if formula is True else [*writer.statement("if", formula, ":"), f"    {then}"]
     for name, atom in indexes.items():
         body += [
             f"for number, test in {name}({writer.value(atom)}):",
@@ -150,8 +160,8 @@ def test_source(formula: Formula, atoms_: Sequence[Atom]) -> str:
     """The source of a function that tests one formula."""
     uses = Counter(atoms(formula))
     writer = _Writer(atoms_, uses, Counter(atoms_[number].operand.key for number in uses))
-    expression = writer.expression(formula)
-    return _function("test(e, c)", [*writer.head, f"return {expression}"])
+    body = writer.statement("return", formula, "")
+    return _function("test(e, c)", [*writer.head, *body])
 
 
 def signature_source(numbers: Sequence[int], atoms_: Sequence[Atom]) -> str:

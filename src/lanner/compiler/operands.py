@@ -5,7 +5,8 @@ An expression gives the value, or None where it is missing: a text, a number, or
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -26,6 +27,8 @@ from lanner.fields.catalogue import (
     PointerArgument,
     parse_pointer,
 )
+
+_MAX_NAME = 40
 
 _ENGINE_CONSTANTS = {"source": SOURCE, "pluginname": PLUGIN, "asynctype": None}
 """What the engine knows of every event alike."""
@@ -67,9 +70,21 @@ class Constants:
         """The name of a constant; one with an equal `key` (the value itself, unless given) is shared."""
         known = (kind, value if key is None else key)
         if known not in self._names:
-            self._names[known] = f"{kind}{len(self._names)}"
+            self._names[known] = f"{kind}_{len(self._names)}"
             self.values[self._names[known]] = value
         return self._names[known]
+
+    def function(self, function: Callable[..., Any]) -> str:
+        """The name of a function: its own, with a number."""
+        named = getattr(function, "func", function)  # a partial has none itself
+        return self.name(named.__name__.lstrip("_"), function)
+
+
+def variable_name(key: str, taken: Collection[str]) -> str:
+    """A name for the value of an operand that says what it is, and that no other variable has."""
+    words = re.sub(r"\W+", "_", key.partition(":")[2] or key, flags=re.ASCII).strip("_")
+    name = f"v_{words[:_MAX_NAME]}"
+    return name if name not in taken else f"{name}_{len(taken)}"
 
 
 def paths(operand: Argument) -> Iterator[Path]:
@@ -197,12 +212,12 @@ class OperandCompiler:
     def _walk(self, access: Access, convert: Any) -> str:
         root = f"c.member({access.attributes[0]!r})" if access.attributes else "c.whole()"
         if access.rest:
-            keys = self._constants.name("path", access.rest)
+            keys = self._constants.name("keys", access.rest)
             root = f"{self._function(walk)}({root}, {keys})"
         return f"{self._function(convert)}({root})"
 
     def _function(self, function: Any) -> str:
-        return self._constants.name("f", function)
+        return self._constants.function(function)
 
     def _call(self, node: Call) -> Operand:
         arguments = [self.compile(argument) for argument in node.arguments]

@@ -107,7 +107,9 @@ class RuleSet:
         """
         numbers = {rule.name: number for number, rule in enumerate(self.rules)}
         number = numbers[name]
-        return f"{test_source(self._formulas[number], self._atoms)}\n{self._render_sources[number]}"
+        source = f"{test_source(self._formulas[number], self._atoms)}\n{self._render_sources[number]}"
+        used = {name: value for name, value in self._constants.items() if name in source and not callable(value)}
+        return "".join(f"{name} = {_literal(value)}\n" for name, value in used.items()) + source
 
     def _specialised(self, kind: Kind) -> tuple[Match | None, str]:
         probe = self._probe(kind)
@@ -190,6 +192,13 @@ def compile_selected(rules: tuple[Rule, ...], matching: Matching = "all") -> Rul
 def _dimension(path: tuple[str, ...], atoms: Sequence[Atom], constants: Constants) -> _Dimension:
     numbers = tuple(n for n, atom in enumerate(atoms) if atom.operand.path == path and atom.right is None)
     return _Dimension(numbers, compile_function(signature_source(numbers, atoms), constants.values, "signature"))
+
+
+def _literal(value: Any) -> str:
+    """A constant as it would be written; sets in order."""
+    if isinstance(value, frozenset):
+        return f"frozenset({{{', '.join(sorted(map(repr, value)))}}})"
+    return repr(value)
 
 
 def _operands(rule: Rule) -> Iterable[Argument]:

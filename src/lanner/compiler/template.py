@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from lanner.compiler.codegen import compile_function
 from lanner.compiler.load import Rule
-from lanner.compiler.operands import Constants, Operand, OperandCompiler
+from lanner.compiler.operands import Constants, Operand, OperandCompiler, variable_name
 from lanner.compiler.output import OutputField, OutputTemplate
 
 FieldValue: TypeAlias = "str | int | list[str] | None"
@@ -61,7 +61,7 @@ class _Writer:
     def _variable(self, found: OutputField) -> tuple[str, Operand]:
         operand = self._operands.compile(found.operand)
         if operand.key not in self._names:
-            name = f"v{len(self._names)}"
+            name = variable_name(operand.key, [known for known, _ in self._names.values()])
             self._names[operand.key] = name, operand
             self.lines.append(f"    {name} = {operand.code}")
         return self._names[operand.key]

@@ -4,9 +4,9 @@ import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from lanner.events.values import Json
 from lanner.fields.generic import EVENT_FIELDS, JSON_FIELDS
 from lanner.fields.k8saudit import AUDIT_FIELDS
-from lanner.events.values import Json
 from lanner.fields.spec import (
     ArgKind,
     Argument,

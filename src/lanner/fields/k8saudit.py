@@ -5,9 +5,9 @@ Source: Falco plugins, k8saudit fields.go and extract.go, version 0.18.0; Kubern
 
 from functools import partial
 
+from lanner.events.values import list_texts
 from lanner.fields import pods, rbac, uri
 from lanner.fields.k8saudit_pods import POD_FIELDS
-from lanner.events.values import list_texts
 from lanner.fields.rows import BODY, at, body, field, indexed
 from lanner.fields.spec import ArgKind, Derived, FieldSpec
 

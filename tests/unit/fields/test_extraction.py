@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lanner.events.values import decode_json
 from lanner.fields.catalogue import FIELDS, ArgKind, Argument, FieldSpec, FieldValue, Json, Meta
 from lanner.fields.extraction import extractor
-from lanner.events.values import decode_json
 
 FROM_EVENT = [spec for spec in FIELDS.values() if not isinstance(spec.extract, Meta)]
 

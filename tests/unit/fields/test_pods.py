@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 
-from lanner.fields import pods
 from lanner.events.values import Json
+from lanner.fields import pods
 
 IMAGE = ("spec", "containers", "image")
 CONTAINERS = ("spec", "containers")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from lanner.fields import rbac
 from lanner.events.values import Json
+from lanner.fields import rbac
 
 BINDING: Json = {
     "subjects": [
