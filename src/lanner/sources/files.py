@@ -15,6 +15,7 @@ from typing import cast
 
 from xopen import xopen
 
+from lanner.sources.ahead import Readable, ReadAhead
 from lanner.sources.base import Delivery, Framing, Limits, SourceError, reason_of
 from lanner.sources.lines import LineCutter, is_one_document
 
@@ -53,7 +54,9 @@ def scan(
         with ExitStack() as stack:
             try:
                 raw = open_file(path, stack)
-                file = decompressed(raw, stack)
+                file: Readable = decompressed(raw, stack)
+                if file is not raw:
+                    file = ReadAhead(file, limits.block_size, stack)
             except (OSError, EOFError) as error:
                 on_error(_source_error(path, error))
                 continue
@@ -127,7 +130,7 @@ def decompressed(raw: BufferedReader, stack: ExitStack) -> BufferedReader:
 
 
 def _deliveries(
-    file: BufferedReader, path: str, limits: Limits, on_error: Callable[[SourceError], None]
+    file: Readable, path: str, limits: Limits, on_error: Callable[[SourceError], None]
 ) -> Iterator[Delivery]:
     origin = STDIN_NAME if path == STDIN else path
     cutter = LineCutter(origin, limits)
@@ -150,7 +153,7 @@ def _deliveries(
     yield Delivery(b"".join(parts), Framing.BODY, origin)
 
 
-def _blocks(file: BufferedReader, size: int, on_error: Callable[[Exception], None]) -> Iterator[bytes]:
+def _blocks(file: Readable, size: int, on_error: Callable[[Exception], None]) -> Iterator[bytes]:
     """Read to the end; when that fails, all that could be read comes first, and then the error."""
     failure: Exception | None = None
     is_read = False
