@@ -30,6 +30,10 @@ Matching: TypeAlias = Literal["all", "first"]
 MAX_KINDS = 16384
 """Kinds whose function is remembered. A cluster has some thousands; past the bound the table starts anew."""
 
+MAX_FUNCTIONS = 4096
+"""Functions that are generated. A cluster needs some hundreds; whoever can send any request could ask for far more, and
+for the milliseconds that each takes to make. Past the bound one function without specialisation serves the rest."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -80,6 +84,7 @@ class RuleSet:
     _atoms: Sequence[Atom] = ()
     _constants: Mapping[str, Any] = field(default_factory=dict)
     _dimensions: tuple[_Dimension, ...] = ()
+    _general: tuple[Match | None, str] | None = None
     _by_signature: dict[tuple[bool, ...], tuple[Match | None, str]] = field(default_factory=dict)
 
     def specialise(self, kind: Kind) -> Match | None:
@@ -115,7 +120,9 @@ class RuleSet:
         probe = self._probe(kind)
         signature = tuple(truth for dimension in self._dimensions for truth in dimension.signature(probe))
         found = self._by_signature.get(signature)
-        if found is None:
+        if found is None and len(self._by_signature) >= MAX_FUNCTIONS:
+            found = self._general = self._general or self._generate({})
+        elif found is None:
             numbers = [number for dimension in self._dimensions for number in dimension.atoms]
             found = self._by_signature[signature] = self._generate(dict(zip(numbers, signature, strict=True)))
         return found
