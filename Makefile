@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench serve clean
+.PHONY: help demo test lint types bench bench-compare docs serve clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,12 @@ types: $(READY) ## static types, strict, source and tests
 
 bench: $(READY) ## what an event costs, beside decoding alone
 	@$(BIN)/python -m benchmarks
+
+bench-compare: $(READY) ## the same for another commit, in alternation: make bench-compare REF=main~1
+	@$(BIN)/python -m benchmarks.compare $(REF)
+
+docs: $(READY) ## write the reference pages that are made from tables
+	@$(BIN)/python -m docs.generate
 
 serve: $(READY) ## listen for audit webhooks on loopback
 	@$(BIN)/lanner run

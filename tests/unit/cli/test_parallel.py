@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lanner.cli import parallel
 from lanner.sources import parts
 
 from .conftest import Lanner, event
@@ -64,8 +65,6 @@ def test_running_numbers_are_those_of_one_process(lanner: Lanner, tmp_path: Path
 def test_a_worker_that_is_killed_ends_the_scan_with_an_error(
     lanner: Lanner, rules: Path, logs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lanner.cli import parallel
-
     def killed(*arguments: object, **options: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -1,0 +1,264 @@
+"""Writes the pages of the documentation that say what tables in the code say: `python -m docs.generate`.
+
+A test compares the committed pages with what is written here, so that neither can change alone.
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from inspect import cleandoc
+from pathlib import Path
+
+import click
+
+from lanner import LoadResult, compile_rules, load_rules
+from lanner.cli.main import COMMANDS, FALCO
+from lanner.cli.settings import OPTION_KEYS
+from lanner.compiler.load import LoadedRules, Rule
+from lanner.condition.operators import MODIFIERS, OPERATORS, TRANSFORMERS
+from lanner.diagnostics import CODES, Severity
+from lanner.events.schema import Kind
+from lanner.fields.listing import render_fields
+from lanner.rules.keys import EXCEPTION_KEYS, ITEMS, REQUIREMENT_KEYS, Key
+
+DOCS = Path(__file__).parent
+RULES = DOCS.parent / "src" / "lanner" / "data" / "rules"
+
+_WIDTH = 120
+_NOTE = "<!-- Written by `python -m docs.generate`; change the table in the code instead. -->\n"
+
+
+def main() -> None:
+    """Write every page whose text has changed, and name it."""
+    for name, text in pages().items():
+        path = DOCS / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            sys.stdout.write(f"docs/{name}\n")
+
+
+def pages() -> dict[str, str]:
+    """The text of every generated page, by its path below `docs`."""
+    return {name: write() for name, write in _PAGES.items()}
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    columns = [*head]
+    lines = [columns, ["---"] * len(columns), *([_cell(text) for text in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def command_of(place: str) -> click.Command:
+    """Import a command that is given as `module:name`."""
+    module, name = place.split(":")
+    command = getattr(import_module(module), name)
+    if not isinstance(command, click.Command):
+        raise TypeError(f"`{place}` is no command")
+    return command
+
+
+def _cell(text: str) -> str:
+    """The text on one line, with what Markdown would take for markup outside of code escaped."""
+    parts = " ".join(text.split()).replace("|", "\\|").split("`")
+    return "`".join(part if at % 2 else part.replace("<", "\\<").replace("*", "\\*") for at, part in enumerate(parts))
+
+
+def _page(title: str, intro: str, *parts: str) -> str:
+    wrapped = textwrap.fill(intro, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    return "\n".join([f"# {title}\n", _NOTE, f"{wrapped}\n", *parts])
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+# Reference pages
+
+
+def _fields() -> str:
+    intro = (
+        "What a condition or an output can ask of an event. `lanner fields` prints the same. Brackets behind a "
+        "name stand for an argument: `[key]` is needed, `[[index]]` may be left out. The least audit level is the "
+        "one from which an API server records what the field reads."
+    )
+    return _page("Fields", intro, render_fields("markdown"))
+
+
+def _diagnostics() -> str:
+    intro = (
+        "What `lanner rules check` can report. `lanner rules explain CODE` prints a row. Errors keep the rules "
+        "from being used, warnings do not. The code in the last column is the one that Falco gives to the same "
+        "problem; JSON output has both."
+    )
+    parts = []
+    for severity, title in ((Severity.ERROR, "Errors"), (Severity.WARNING, "Warnings")):
+        rows = [
+            (_code(row.code), row.title, row.explanation, _code(row.falco or ""))
+            for row in CODES.values()
+            if row.severity is severity
+        ]
+        parts.append(f"## {title}\n\n{table(('code', 'title', 'meaning', 'Falco'), rows)}")
+    return _page("Diagnostics", intro, *parts)
+
+
+def _operators() -> str:
+    kinds = ("text", "number", "list")
+    operators = table(
+        ("operator", "texts", "numbers", "lists", "takes a list", "holds when the value is or does this"),
+        (
+            (
+                _code(row.name),
+                *("yes" if getattr(row, kind) else "" for kind in kinds),
+                "yes" if row.takes_list else "",
+                row.description,
+            )
+            for row in OPERATORS.values()
+        ),
+    )
+    modifiers = table(("modifier", "meaning"), ((_code(name), text) for name, text in MODIFIERS.items()))
+    transformers = table(("transformer", "gives"), ((_code(f"{name}("), text) for name, text in TRANSFORMERS.items()))
+    intro = "The words of the condition language, from its tables. [Semantics](semantics.md) explains how they work."
+    return _page(
+        "Operators",
+        intro,
+        f"## Operators\n\n{operators}",
+        f"## Modifiers\n\nBetween an operator and a list of values, as in `startswith anyof (a, b)`.\n\n{modifiers}",
+        f"## Transformers\n\nAround a field, as in `tolower(ka.user.name) = alice`.\n\n{transformers}",
+    )
+
+
+def _rule_files() -> str:
+    intro = (
+        "A rule file is a YAML list. Each item has one of the keys below as its kind. `append` and `replace` say "
+        "whether an `override` can do that to the key."
+    )
+    parts = [_keys_table(f"`{kind}`", keys) for kind, keys in ITEMS.items()]
+    parts.append(_keys_table("An exception", EXCEPTION_KEYS))
+    parts.append(_keys_table("A plugin requirement", REQUIREMENT_KEYS))
+    return _page("Keys of rule files", intro, *parts)
+
+
+def _keys_table(title: str, keys: Mapping[str, Key]) -> str:
+    rows = (
+        (
+            _code(key.name),
+            key.form.value,
+            *("yes" if flag else "" for flag in (key.required, key.append, key.replace)),
+            key.description,
+        )
+        for key in keys.values()
+    )
+    return f"## {title}\n\n{table(('key', 'value', 'required', 'append', 'replace', 'meaning'), rows)}"
+
+
+def _default_rules() -> str:
+    loaded = _loaded(load_rules([RULES]))
+    enabled = sum(rule.enabled for rule in loaded.rules)
+    intro = (
+        f"Lanner's own rules: {len(loaded.rules)}, of which {enabled} are enabled. They are used when no `-r` is "
+        "given. Rules that Falco's official rule file has too have the same names. [Writing "
+        "rules](../guide/writing-rules.md) shows how to adjust them."
+    )
+    lists = table(("list", "items"), ((_code(each.name), str(len(each.items))) for each in loaded.lists))
+    parts = [
+        f"## Lists\n\nOverride these to fit the rules to a cluster. Empty ones are there to be filled in.\n\n{lists}"
+    ]
+    for path in sorted(RULES.glob("*.yaml")):
+        here = [rule for rule in loaded.rules if rule.place and Path(rule.place.file.name).name == path.name]
+        if here:
+            parts.append(
+                f"## {path.name}\n\n{table(('rule', 'priority', 'description', 'tags'), map(_rule_row, here))}"
+            )
+    return _page("Default rules", intro, *parts)
+
+
+def _rule_row(rule: Rule) -> tuple[str, str, str, str]:
+    priority = rule.priority.value if rule.enabled else f"{rule.priority.value}, disabled"
+    return rule.name, priority, rule.desc, ", ".join(rule.tags)
+
+
+def _commands() -> str:
+    intro = "Every command with its options, as `--help` shows them."
+    parts = [part for name, (place, _) in COMMANDS.items() for part in _command(f"lanner {name}", command_of(place))]
+    parts += _command("lanner, with Falco's flags", command_of(FALCO))
+    keys = "\n".join(f"- `{key}`" for key in OPTION_KEYS)
+    parts.append(f"## Settings for `-o`\n\nThese keys of `falco.yaml` can be set by `-o KEY=VALUE`:\n\n{keys}\n")
+    return _page("Commands", intro, *parts)
+
+
+def _command(title: str, command: click.Command) -> list[str]:
+    """A section for a command, or for each command of a group."""
+    if isinstance(command, click.Group):
+        return [part for name, each in command.commands.items() for part in _command(f"{title} {name}", each)]
+    text = cleandoc(command.help or "")
+    arguments = [
+        each.make_metavar(click.Context(command)) for each in command.params if isinstance(each, click.Argument)
+    ]
+    usage = f"`{' '.join([title, *arguments])}`"
+    rows = [
+        (", ".join(map(_code, [*option.opts, *option.secondary_opts])), _value_of(option, command), option.help or "")
+        for option in command.params
+        if isinstance(option, click.Option)
+    ]
+    return [f"## {title}\n\n{usage}\n\n{text}\n\n{table(('option', 'value', 'meaning'), rows)}"]
+
+
+def _value_of(option: click.Option, command: click.Command) -> str:
+    return "" if option.is_flag else _code(option.make_metavar(click.Context(command)))
+
+
+# The generated code that the architecture page shows
+
+_EXAMPLE = "explanation/example.yaml"
+_KINDS: Mapping[str, Kind] = {
+    "exec": ("ResponseStarted", "create", "pods", "exec", "alice"),
+    "pod": ("ResponseComplete", "create", "pods", None, "alice"),
+    "controller": ("ResponseComplete", "create", "pods", None, "system:node:worker-1"),
+}
+
+
+def _architecture() -> str:
+    """The page with the code that Lanner generates for its example put between the markers."""
+    text = (DOCS / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    rules = compile_rules(_loaded(load_rules([DOCS / _EXAMPLE])))
+    example = (DOCS / _EXAMPLE).read_text(encoding="utf-8")
+    text = _between(text, "example", f"```yaml\n{example}```")
+    for name, kind in _KINDS.items():
+        code = rules.source(kind).rstrip("\n")
+        text = _between(
+            text,
+            name,
+            f"```text\n{code}\n```" if code else "No function: no rule can match, and nothing is evaluated.",
+        )
+    return text
+
+
+def _between(text: str, name: str, content: str) -> str:
+    start, end = f"<!-- generated: {name} -->\n", f"<!-- end: {name} -->\n"
+    before, _, rest = text.partition(start)
+    _, _, after = rest.partition(end)
+    return f"{before}{start}\n{content}\n\n{end}{after}"
+
+
+def _loaded(result: LoadResult) -> LoadedRules:
+    if result.rules is None:
+        raise ValueError([found.message for found in result.diagnostics])
+    return result.rules
+
+
+_PAGES: Mapping[str, Callable[[], str]] = {
+    "reference/commands.md": _commands,
+    "reference/default-rules.md": _default_rules,
+    "reference/diagnostics.md": _diagnostics,
+    "reference/fields.md": _fields,
+    "reference/operators.md": _operators,
+    "reference/rule-files.md": _rule_files,
+    "explanation/architecture.md": _architecture,
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,558 @@
+"""Every row of the table of differences from Falco, shown. Each docstring says what a Falco does."""
+
+import asyncio
+import gzip
+import json
+import re
+from collections.abc import Awaitable, Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import lanner
+from lanner.cli.main import execute
+from lanner.engine.engine import DAMAGED_EVENT
+from lanner.outputs.format import AlertFormat
+from lanner.outputs.stdout import StdoutOutput
+from lanner.server.pipeline import Pipeline
+from lanner.sources.base import Delivery, Limits
+from lanner.sources.files import scan
+from lanner.sources.follow import FollowSource
+from lanner.sources.receiver import Receiver
+from lanner.sources.webhook import WebhookOptions
+
+TABLE = Path(__file__).parents[2] / "docs" / "reference" / "differences-from-falco.md"
+_ROW = re.compile(r"^\| `(\w+)` \| (.+) \| (.+) \| `(\w+)` \|$")
+
+
+# Rules and events
+
+
+def rule(name: str, condition: str, output: str = "x", more: str = "") -> str:
+    return (
+        f"- rule: {name}\n  desc: d\n  condition: {condition}\n  output: {output}\n"
+        f"  priority: NOTICE\n  source: k8s_audit\n{more}"
+    )
+
+
+def event(**members: object) -> dict[str, object]:
+    """An audit event: with these members, or without those that are given as `...`."""
+    found: dict[str, object] = {
+        "kind": "Event",
+        "apiVersion": "audit.k8s.io/v1",
+        "level": "RequestResponse",
+        "auditID": "942c3b97-6279-4dd7-b9d5-cdb0aa036245",
+        "stage": "ResponseComplete",
+        "requestURI": "/api/v1/namespaces/shop/pods",
+        "verb": "create",
+        "user": {"username": "alice"},
+        "sourceIPs": ["203.0.113.7", "10.0.0.4"],
+        "objectRef": {"resource": "pods", "namespace": "shop", "name": "web"},
+        "responseStatus": {"code": 201},
+        "stageTimestamp": "2026-11-21T10:00:00.500000Z",
+        **members,
+    }
+    return {key: value for key, value in found.items() if value is not ...}
+
+
+def pod(*containers: object, **spec: object) -> dict[str, object]:
+    return event(requestObject={"spec": {"containers": list(containers), **spec}})
+
+
+def line(**members: object) -> bytes:
+    return json.dumps(event(**members)).encode()
+
+
+def load(tmp_path: Path, *texts: str) -> lanner.LoadResult:
+    """Each text as a rule file."""
+    paths = [tmp_path / f"{number}.yaml" for number in range(len(texts))]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
+    return lanner.load_rules(paths)
+
+
+def codes(result: lanner.LoadResult) -> list[str]:
+    return [found.code.code for found in result.diagnostics]
+
+
+def make_engine(tmp_path: Path, *texts: str) -> lanner.Engine:
+    result = load(tmp_path, *texts)
+    assert result.rules is not None, [found.message for found in result.diagnostics]
+    return lanner.Engine(lanner.compile_rules(result.rules), hostname="vm")
+
+
+def matched(tmp_path: Path, condition: str, *events: dict[str, object], before: str = "") -> list[str]:
+    """Users of the events on which a rule with this condition raises an alert."""
+    engine = make_engine(tmp_path, before + rule("A", condition, "'%ka.user.name'"))
+    return [alert.message for alert in engine.process(b"\n".join(json.dumps(e).encode() for e in events)).alerts]
+
+
+def shown(payload: bytes | dict[str, object], output: str) -> list[str | None]:
+    """The output for each event of a payload."""
+    found, diagnostics = lanner.compile_filter("evt.num exists", output)
+    assert found is not None, [problem.message for problem in diagnostics]
+    text = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    return [rendered for _, rendered in found.select(text)]
+
+
+# The table itself
+
+
+def test_every_row_has_its_test_and_every_test_has_its_row() -> None:
+    rows = [match for text in TABLE.read_text().splitlines() if (match := _ROW.match(text))]
+    assert len(rows) == sum(text.startswith("| `") for text in TABLE.read_text().splitlines())
+    assert [match[4] for match in rows] == [f"test_{match[1]}" for match in rows]
+    here = {name for name, value in globals().items() if name.startswith("test_") and callable(value)}
+    assert {match[4] for match in rows} == here - {test_every_row_has_its_test_and_every_test_has_its_row.__name__}
+
+
+# Fields
+
+
+def test_sourceips() -> None:
+    """Falco reads `requestObject.rules[].sourceIPs`."""
+    assert shown(event(), "%ka.sourceips") == ["(203.0.113.7,10.0.0.4)"]
+    assert shown(event(), "%ka.sourceips[1]") == ["(10.0.0.4)"]
+    assert shown(event(sourceIPs=..., requestObject={"rules": [{"sourceIPs": ["1.2.3.4"]}]}), "%ka.sourceips") == [
+        "<NA>"
+    ]
+
+
+def test_add_capabilities(tmp_path: Path) -> None:
+    """Falco gives `["SYS_ADMIN","NET_RAW"]` as a single text."""
+    found = pod({"name": "a", "securityContext": {"capabilities": {"add": ["SYS_ADMIN", "NET_RAW"]}}})
+    assert shown(found, "%ka.req.pod.containers.add_capabilities") == ["(SYS_ADMIN,NET_RAW)"]
+    condition = "ka.req.pod.containers.add_capabilities intersects (SYS_ADMIN)"
+    assert matched(tmp_path, condition, found, pod({"name": "a"})) == ["alice"]
+
+
+def test_image_repository() -> None:
+    """Falco gives `registry` for the first, `reg` for the second."""
+    found = pod({"image": "registry:5000/app:1"}, {"image": "reg:5000/a/b:1@sha256:0a1b"}, {"image": "docker.io/nginx"})
+    assert shown(found, "%ka.req.pod.containers.image.repository") == [
+        "(registry:5000/app,reg:5000/a/b,docker.io/nginx)"
+    ]
+
+
+def test_effective_ids() -> None:
+    """Falco gives 0 for each."""
+    found = pod({"securityContext": {"runAsUser": 7}}, {"name": "b"}, securityContext={"runAsUser": 8, "runAsGroup": 9})
+    assert shown(found, "%ka.req.pod.containers.eff_run_as_user") == ["(7,8)"]
+    assert shown(found, "%ka.req.pod.containers.eff_run_as_group") == ["(9,9)"]
+    assert shown(pod({"name": "a"}), "%ka.req.pod.containers.eff_run_as_user") == ["(0)"]
+
+
+def test_has_name(tmp_path: Path) -> None:
+    """Falco gives `true`, whatever the binding's subjects are."""
+    found = event(requestObject={"subjects": [{"kind": "User", "name": "carol"}]})
+    assert shown(found, "%ka.req.binding.subject.has_name[carol]") == ["<NA>"]
+    result = load(tmp_path, rule("A", "ka.req.binding.subject.has_name[carol] = true"))
+    assert result.rules is not None
+    assert codes(result) == ["has_name_is_missing"]
+    assert result.diagnostics[0].help == "use `ka.req.binding.subjects.user_names`"
+
+
+def test_container_without_value() -> None:
+    """Falco gives `<NA>`."""
+    found = pod({"image": "a"}, {"name": "no image"}, {"image": "c"})
+    assert shown(found, "%ka.req.pod.containers.image") == ["(a,c)"]
+
+
+def test_odd_container_member() -> None:
+    """Falco gives `<NA>`."""
+    found = pod({"command": "sh", "args": 5}, {"command": ["nc", "-l"], "args": ["1"]}, {"name": "neither"})
+    assert shown(found, "%ka.req.pod.containers.command %ka.req.pod.containers.args") == ["(nc -l) (1)"]
+
+
+def test_json_null(tmp_path: Path) -> None:
+    """Falco takes it for the text `null`, which exists."""
+    found = event(objectRef={"resource": "pods", "name": None})
+    assert shown(found, "%ka.target.name") == ["<NA>"]
+    assert matched(tmp_path, "not ka.target.name exists", found) == ["alice"]
+
+
+def test_escaped_nul(tmp_path: Path) -> None:
+    """For Falco the user is `ali`."""
+    found = event(user={"username": "ali\0ce"})
+    assert matched(tmp_path, "ka.user.name = ali", found) == []
+    assert matched(tmp_path, "ka.user.name endswith ce", found) == ["ali\0ce"]
+
+
+def test_uri_param_broken_pair() -> None:
+    """Falco gives `<NA>` for all parameters of these URIs."""
+    found = event(requestURI="/api/v1/pods?a=%zz&b=1;c=2&watch=true")
+    assert shown(found, "%ka.uri.param[watch] %ka.uri.param[a] %ka.uri.param[b]") == ["true <NA> <NA>"]
+    assert shown(event(requestURI="/broken%zzpath?watch=true"), "%ka.uri.param[watch]") == ["true"]
+
+
+def test_uri_param_fragment() -> None:
+    """Falco sees neither the rest of the first value nor the second parameter."""
+    found = event(requestURI="/api/v1/pods?name=a#b&watch=true")
+    assert shown(found, "%ka.uri.param[name] %ka.uri.param[watch]") == ["a#b true"]
+
+
+def test_missing_audit_id(tmp_path: Path) -> None:
+    """Falco has no value for any `ka` field."""
+    assert shown(event(auditID=...), "%ka.verb %ka.user.name") == ["create alice"]
+    engine = make_engine(tmp_path, rule("A", "ka.verb = create"))
+    assert len(engine.process(line(auditID=...) + b"\n" + line()).alerts) == 2
+    assert engine.stats.missing_audit_id == 1
+
+
+def test_equal_keys() -> None:
+    """Falco gives `get a A`."""
+    text = (
+        b'{"kind":"Event","auditID":"1","verb":"get","verb":"create","objectRef":{"name":"a","name":"b"},'
+        b'"requestObject":{"spec":{"type":"A","type":"B"}}}'
+    )
+    assert shown(text, "%ka.verb %ka.target.name %ka.req.service.type") == ["create b B"]
+
+
+def test_long_list_in_text() -> None:
+    """Falco prints the first 1,023 bytes."""
+    assert shown(event(sourceIPs=["x" * 3000, "y"]), "%ka.sourceips") == [f"({'x' * 3000},y)"]
+
+
+# Reading events
+
+
+def test_long_line(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Falco ends with an error, and has not evaluated the event before the line either."""
+    log = tmp_path / "audit.log"
+    log.write_bytes(b"\n".join([line(), line(user={"username": "bob"}, pad="x" * 70_000), line()]))
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(rule("A", "ka.verb = create", "'%ka.user.name'"))
+    assert execute(["scan", "-r", str(rules), "--quiet", str(log)]) == 0
+    out, _ = capfdbinary.readouterr()
+    assert [text.rpartition(b" ")[2] for text in out.splitlines()] == [b"alice", b"bob", b"alice"]
+
+
+def test_large_event(tmp_path: Path) -> None:
+    """Falco drops the event."""
+    engine = make_engine(tmp_path, rule("Body", "ka.req.service.type = NodePort"), rule("Verb", "ka.verb = create"))
+    found = line(requestObject={"spec": {"type": "NodePort"}, "pad": "x" * 300_000})
+    assert [alert.rule for alert in engine.process(found).alerts] == ["Body", "Verb"]
+
+    log = tmp_path / "audit.log"
+    log.write_bytes(line(requestObject={"spec": {"type": "NodePort"}, "pad": "x" * 3_000_000}) + b"\n" + line())
+    deliveries = list(
+        scan(
+            [str(log)],
+            Limits(max_event_size=1_000_000, block_size=4096),
+            on_error=lambda error: pytest.fail(str(error)),
+        )
+    )
+    alerts = [
+        alert.rule
+        for each in deliveries
+        for alert in engine.process(each.payload, body=each.truncated, truncated=each.truncated, size=each.size).alerts
+    ]
+    assert alerts == ["Verb", DAMAGED_EVENT, "Verb"]
+    assert engine.stats.truncated == 1
+    assert Limits().max_event_size == 32 * 2**20
+
+
+def test_deep_nesting(tmp_path: Path) -> None:
+    """Falco drops the whole post."""
+    engine = make_engine(tmp_path, rule("A", "ka.verb = create", "'%ka.user.name'"))
+    deep = line(user={"username": "bob"})[:-1] + b',"requestObject":' + b'{"x":' * 2000 + b"1" + b"}" * 2001
+    body = b'{"kind":"EventList","items":[' + b",".join([line(), deep, line()]) + b"]}"
+    result = engine.process(body, body=True)
+    assert [alert.message for alert in result.alerts if alert.rule == "A"] == ["alice", "bob", "alice"]
+    assert DAMAGED_EVENT in [alert.rule for alert in result.alerts]
+    assert engine.stats.truncated
+
+
+def test_bad_item_in_list(tmp_path: Path) -> None:
+    """Falco drops what follows the item."""
+    engine = make_engine(tmp_path, rule("A", "ka.verb exists", "'%ka.user.name'"))
+    found = b'[%s,5,{"a":1},%s]' % (line(), line(user={"username": "bob"}))
+    assert [alert.message for alert in engine.process(found, origin="audit.log").alerts] == ["alice", "bob"]
+    assert engine.stats.malformed == 2
+    assert engine.stats.samples == [
+        "audit.log: not an audit event: 5",
+        'audit.log: not an audit event: {"a":1}',
+    ]
+
+
+def test_missing_kind(tmp_path: Path) -> None:
+    """Falco drops the line."""
+    assert matched(tmp_path, "ka.verb = create", event(kind=..., apiVersion=...)) == ["alice"]
+
+
+def test_event_time() -> None:
+    """Falco drops these events."""
+    received = "2026-11-21T09:00:00.000000Z"
+    for stage in (..., None, "yesterday", 5):
+        found = event(stageTimestamp=stage, requestReceivedTimestamp=received)
+        assert shown(found, "%evt.time.iso8601") == ["2026-11-21T09:00:00.000000000+0000"]
+    assert shown(event(stageTimestamp=..., timestamp=received), "%evt.rawtime") == ["1795251600000000000"]
+
+
+def test_zero_time() -> None:
+    """For Falco the event happened in 1970."""
+    found = event(stageTimestamp="1970-01-01T00:00:00Z", requestReceivedTimestamp="2026-11-21T09:00:00Z")
+    assert shown(found, "%evt.time.iso8601") == ["2026-11-21T09:00:00.000000000+0000"]
+
+
+def test_damaged_json(tmp_path: Path) -> None:
+    """Falco drops the line."""
+    engine = make_engine(tmp_path, rule("A", "ka.req.service.type = NodePort", "'%ka.user.name'"))
+    found = line(requestObject={"spec": {"type": "NodePort"}}, responseObject={"a": "b"})[:-4]
+    assert [alert.rule for alert in engine.process(found).alerts] == ["A", DAMAGED_EVENT]
+    assert engine.stats.malformed == 1
+
+
+def test_documents_in_one_line(tmp_path: Path) -> None:
+    """Falco drops the line."""
+    found = line() + b" " + line(user={"username": "bob"})
+    assert shown(found, "%ka.user.name") == ["alice", "bob"]
+
+
+def test_lists_in_lists(tmp_path: Path) -> None:
+    """Falco evaluates the event in 17 lists too."""
+    engine = make_engine(tmp_path, rule("A", "ka.verb = create"))
+    assert len(engine.process(b"[" * 16 + line() + b"]" * 16).alerts) == 1
+    assert engine.stats.malformed == 0
+    assert engine.process(b"[" * 17 + line() + b"]" * 17).alerts == []
+    assert engine.stats.malformed == 1
+
+
+def test_half_written_line(tmp_path: Path) -> None:
+    """Falco reads the first half as a line, and later the second half as another."""
+    log = tmp_path / "audit.log"
+    log.write_bytes(line()[:100])
+    delivered: list[Delivery] = []
+    steps = [lambda: log.write_bytes(line() + b"\n")]
+
+    async def handle(delivery: Delivery) -> None:
+        delivered.append(delivery)
+
+    async def pause(_seconds: float) -> None:
+        if not steps:
+            raise asyncio.CancelledError
+        assert not delivered
+        steps.pop()()
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(FollowSource(str(log), Limits(), from_start=True, sleep=pause).run(handle))
+    assert [delivery.payload.strip() for delivery in delivered] == [line()]
+
+
+# The webhook
+
+
+def served(engine: lanner.Engine, stream: BytesIO, client: Callable[[httpx.AsyncClient], Awaitable[None]]) -> None:
+    """Run a client against the webhook's application, whose alerts go to a stream."""
+
+    async def main() -> None:
+        pipeline = Pipeline(engine, [StdoutOutput(stream, AlertFormat())], on_failure=lambda error: None)
+        receiver = Receiver("/k8s-audit", pipeline.handle, Limits())
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(receiver), base_url="http://lanner") as requests:
+            await client(requests)
+
+    asyncio.run(main())
+
+
+async def post(requests: httpx.AsyncClient, body: bytes, **headers: str) -> int:
+    response = await requests.post(
+        "/k8s-audit?timeout=30s", content=body, headers={"Content-Type": "application/json", **headers}
+    )
+    return response.status_code
+
+
+BODY = b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[' + line() + b"]}\n"
+
+
+class FullDisk(BytesIO):
+    """Takes nothing until there is room."""
+
+    has_room = False
+
+    def write(self, data: Any, /) -> int:
+        if not self.has_room:
+            raise OSError(28, "no space left on device")
+        return super().write(data)
+
+
+def test_acknowledgement(tmp_path: Path) -> None:
+    """Falco answers 200, then begins to parse."""
+    engine = make_engine(tmp_path, rule("A", "ka.verb = create", "'%ka.user.name'"))
+    stream = FullDisk()
+
+    async def client(requests: httpx.AsyncClient) -> None:
+        assert await post(requests, BODY) == 500
+        assert stream.getvalue() == b""
+        stream.has_room = True
+        assert await post(requests, BODY) == 200
+        assert stream.getvalue().endswith(b" Notice alice\n")
+
+    served(engine, stream, client)
+
+
+def test_body_that_is_no_json(tmp_path: Path) -> None:
+    """Falco answers 200, and says in its log that it could not parse the body."""
+    engine = make_engine(tmp_path, rule("A", "ka.verb = create"))
+
+    async def client(requests: httpx.AsyncClient) -> None:
+        assert await post(requests, b"hello") == 400
+        assert await post(requests, BODY) == 200
+
+    served(engine, BytesIO(), client)
+    assert engine.stats.malformed == 1
+    assert engine.stats.alerts == 1
+
+
+def test_gzip_body(tmp_path: Path) -> None:
+    """Falco answers 200 and drops the body, which is no JSON to it."""
+    engine = make_engine(tmp_path, rule("A", "ka.verb = create"))
+
+    async def client(requests: httpx.AsyncClient) -> None:
+        assert await post(requests, gzip.compress(BODY), **{"Content-Encoding": "gzip"}) == 200
+
+    served(engine, BytesIO(), client)
+    assert engine.stats.alerts == 1
+
+
+def test_use_async() -> None:
+    """Falco extracts fields in a second thread, which fights with the first for two cores."""
+    url = "http://127.0.0.1:9765/k8s-audit"
+    assert WebhookOptions.from_url(url, {"useAsync": True}) == WebhookOptions.from_url(url, {})
+
+
+# Rules
+
+
+def test_rule_matching(tmp_path: Path, shared: Path) -> None:
+    """Falco raises an alert for the first of the two rules only, and 32 alerts on the traces."""
+    engine = make_engine(tmp_path, rule("First", "ka.verb = create"), rule("Second", "ka.verb exists"))
+    assert [alert.rule for alert in engine.process(line()).alerts] == ["First", "Second"]
+
+    loaded = lanner.load_rules([shared / "upstream" / "k8s_audit_rules.yaml"]).rules
+    assert loaded is not None
+    counts = []
+    for rules in (lanner.compile_rules(loaded), lanner.compile_rules(loaded, matching="first")):
+        traces = sorted((shared / "upstream" / "traces").iterdir())
+        counts.append(sum(len(lanner.Engine(rules).process(trace.read_bytes()).alerts) for trace in traces))
+    assert counts == [48, 32]
+
+
+def test_nested_lists(tmp_path: Path) -> None:
+    """For Falco `outer` holds the text `inner`, and not `alice`."""
+    lists = "- list: inner\n  items: [alice]\n- list: middle\n  items: [inner]\n- list: outer\n  items: [middle]\n"
+    condition = "ka.user.name in (outer)"
+    assert matched(tmp_path, condition, event(), event(user={"username": "inner"}), before=lists) == ["alice"]
+
+
+def test_list_name_in_quotes(tmp_path: Path) -> None:
+    """Falco compares with `may alice, bob pass`."""
+    lists = "- list: friends\n  items: [alice, bob]\n"
+    condition = (
+        "'ka.verb in (get, create) and ka.useragent contains \"may friends pass\" and ka.user.name in (friends)'"
+    )
+    found = event(userAgent="may friends pass")
+    assert matched(tmp_path, condition, found, event(), before=lists) == ["alice"]
+
+
+def test_byte_operators(tmp_path: Path) -> None:
+    """Falco refuses them too, without a word on what to use."""
+    result = load(tmp_path, rule("A", "ka.verb bcontains 6161 or ka.verb bstartswith 6161"))
+    assert codes(result) == ["LN0205", "LN0205"]
+    assert {found.help for found in result.diagnostics} == {"use `contains` or `startswith`"}
+
+
+def test_all_errors(tmp_path: Path) -> None:
+    """Falco reports the first of the four."""
+    broken = rule("A", "ka.verbs = get and ka.target.nam = x") + rule("B", "ka.verb =", "'%ka.user.nam'")
+    result = load(tmp_path, broken)
+    assert codes(result) == ["LN0203", "LN0203", "LN0201", "LN0302"]
+
+
+def test_positions(tmp_path: Path) -> None:
+    """Falco points at the rule, with an offset into a text that is in no file."""
+    text = "- macro: m\n  condition: >\n    ka.verb = get\n    and ka.target.nam = x\n" + rule(
+        "A", "ka.verb = get and m"
+    )
+    (found,) = load(tmp_path, text).diagnostics
+    assert found.span is not None
+    assert found.span.text == "ka.target.nam"
+    assert found.span.position == (4, 9)
+    assert [label.span.position for label in found.related] == [(7, 32)]
+
+
+def test_plugin_versions(tmp_path: Path) -> None:
+    """Falco ends, and says which version it has."""
+    result = load(
+        tmp_path,
+        "- required_plugin_versions:\n    - name: k8saudit\n      version: 0.99.0\n" + rule("A", "ka.verbs = get"),
+    )
+    assert codes(result) == ["LN0403", "LN0203"]
+    assert result.diagnostics[0].place == (2, 13)
+
+
+def test_condition_limits(tmp_path: Path) -> None:
+    """Falco takes 1,000 levels; the lists it would write out, all 100,000,000 items."""
+    nested = load(tmp_path, rule("A", "(" * 151 + "ka.verb = get" + ")" * 151))
+    assert codes(nested) == ["LN0201"]
+    assert load(tmp_path, rule("A", "(" * 150 + "ka.verb = get" + ")" * 150)).rules is not None
+    lists = "- list: l0\n  items: [a]\n" + "".join(
+        f"- list: l{n + 1}\n  items: [{', '.join([f'l{n}'] * 10)}]\n" for n in range(8)
+    )
+    assert codes(load(tmp_path, lists + rule("A", "ka.verb in (l8)"))) == ["LN0210"]
+
+
+def test_more_warnings(tmp_path: Path) -> None:
+    """Falco says nothing."""
+    text = "- list: l\n  items: ['a,b']\n" + rule("A", "ka.verb in (l)", "'%ka.verbs'")
+    result = load(tmp_path, text)
+    assert result.rules is not None
+    assert sorted(codes(result)) == ["shortened_field", "split_item"]
+    assert {found.code.falco for found in result.diagnostics} == {None}
+
+
+def test_other_sources(tmp_path: Path) -> None:
+    """Falco evaluates the first rule on system calls."""
+    text = rule("A", "evt.type = execve").replace("  source: k8s_audit\n", "") + rule("B", "ka.verb = create")
+    result = load(tmp_path, text)
+    assert result.rules is not None
+    assert [found.name for found in result.rules.others] == ["A"]
+    assert result.rules.not_evaluated == {"syscall": 1}
+    assert [found.name for found in lanner.compile_rules(result.rules).rules] == ["B"]
+
+
+# Output and exit
+
+
+def test_terminal_characters(tmp_path: Path) -> None:
+    """Falco prints U+009B, which begins an escape sequence, and U+202E, which turns the text around, as they are."""
+    engine = make_engine(tmp_path, rule("A", "ka.verb = create", "'%ka.user.name'"))
+    (alert,) = engine.process(line(user={"username": "a\x1b[2K\x9b1A\u202eb"})).alerts
+    assert AlertFormat(terminal=True).encode(alert).endswith(b" a\\u001b[2K\\u009b1A\\u202eb\n")
+    assert AlertFormat().encode(alert).endswith(" a\\u001b[2K\x9b1A\u202eb\n".encode())
+
+
+def test_exit_status(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Falco exits with 1 for each."""
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(rule("A", "ka.verbs = get"))
+    assert execute(["rules", "check", str(broken)]) == 2
+    assert execute(["scan", "-r", str(broken), str(tmp_path / "missing.log")]) == 2
+    assert execute(["scan", str(tmp_path / "missing.log")]) == 1
+    assert execute(["scan", "--no-such-flag"]) == 2
+    assert capfdbinary.readouterr().err
+
+
+def test_summary_stream(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Falco prints the summary behind the last alert on standard output."""
+    log = tmp_path / "audit.log"
+    log.write_bytes(line())
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(rule("A", "ka.verb = create", "'%ka.user.name'"))
+    assert execute(["scan", "-r", str(rules), str(log)]) == 0
+    out, err = capfdbinary.readouterr()
+    assert out.endswith(b" Notice alice\n")
+    assert out.count(b"\n") == 1
+    assert err.startswith(b"Events detected: 1\n")

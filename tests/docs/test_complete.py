@@ -1,0 +1,68 @@
+"""What users can name is in the documentation."""
+
+from collections.abc import Iterator
+
+import click
+from docs.generate import command_of
+
+from lanner.cli.main import COMMANDS, FALCO
+from lanner.cli.settings import OPTION_KEYS
+from lanner.condition.operators import MODIFIERS, OPERATORS, TRANSFORMERS
+from lanner.diagnostics import CODES
+from lanner.fields.catalogue import FIELDS
+from lanner.rules.keys import ITEMS
+from tests.docs.pages import ROOT
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
+
+
+def test_every_field() -> None:
+    text = page("fields.md")
+    assert [name for name in FIELDS if f"| `{name}`" not in text and f"| `{name}[" not in text] == []
+
+
+def test_every_diagnostic_code() -> None:
+    text = page("diagnostics.md")
+    assert [code for code in CODES if f"| `{code}` |" not in text] == []
+
+
+def test_every_word_of_the_language() -> None:
+    text = page("operators.md")
+    words = [*OPERATORS, *MODIFIERS, *(f"{name}(" for name in TRANSFORMERS)]
+    assert [word for word in words if f"| `{word}` |" not in text] == []
+
+
+def test_every_word_of_the_language_is_explained() -> None:
+    text = page("semantics.md").replace("`", " ")
+    words = [*(f" {word} " for word in (*OPERATORS, *MODIFIERS)), *(f"{name}(" for name in TRANSFORMERS)]
+    assert [word for word in words if word not in text] == []
+
+
+def test_every_key_of_rule_files() -> None:
+    text = page("rule-files.md")
+    assert [key for keys in ITEMS.values() for key in keys if f"| `{key}` |" not in text] == []
+
+
+def sections(title: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        for name, each in command.commands.items():
+            yield from sections(f"{title} {name}", each)
+    else:
+        yield title, command
+
+
+def test_every_command_and_flag() -> None:
+    chapters = {part.partition("\n")[0]: part for part in page("commands.md").split("\n## ")}
+    commands = [
+        found for name, (place, _) in COMMANDS.items() for found in sections(f"lanner {name}", command_of(place))
+    ]
+    for title, command in (*commands, ("lanner, with Falco's flags", command_of(FALCO))):
+        flags = [flag for each in command.params if isinstance(each, click.Option) for flag in each.opts]
+        assert [flag for flag in flags if f"`{flag}`" not in chapters[title]] == [], title
+
+
+def test_every_setting() -> None:
+    text = page("commands.md")
+    assert [key for key in OPTION_KEYS if f"- `{key}`\n" not in text] == []

@@ -1,0 +1,164 @@
+"""What the documentation shows works."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+from docs.generate import RULES, command_of
+
+import lanner
+from lanner.cli.main import FALCO, cli, execute
+from lanner.compiler.load import load, read_rule_files
+from lanner.demo import recording
+from lanner.diagnostics import SourceFile
+from lanner.outputs.format import AlertFormat
+from tests.docs.pages import PAGES, ROOT, Example, examples, examples_of, name_of
+
+_KINDS = ("rule", "macro", "list", "required_engine_version", "required_plugin_versions")
+_OTHER_PROGRAMS = {"kubectl", "curl", "kill"}
+_LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
+
+
+def is_rules(example: Example) -> bool:
+    """Whether an example in YAML is a rule file."""
+    value: Any = yaml.safe_load(example.text)
+    return isinstance(value, list) and all(isinstance(item, dict) and set(_KINDS) & set(item) for item in value)
+
+
+PAGES_WITH_RULES = sorted({example.page for example in examples("yaml") if is_rules(example)})
+
+
+@pytest.mark.parametrize("page", PAGES_WITH_RULES, ids=name_of)
+def test_rules_load_behind_the_default_rules(page: Path) -> None:
+    defaults, diagnostics = read_rule_files([RULES])
+    shown = [each for each in examples_of(page) if each.language == "yaml" and is_rules(each)]
+    result = load([*defaults, *(SourceFile(str(each), each.text) for each in shown)], diagnostics=diagnostics)
+    assert [found for found in result.diagnostics if not found.code.code.startswith("unused_")] == []
+
+
+def test_pages_show_rules() -> None:
+    assert len(PAGES_WITH_RULES) >= 2
+
+
+def commands() -> list[tuple[str, str]]:
+    return [
+        (str(example), line[2:])
+        for example in examples("console")
+        for line in example.text.splitlines()
+        if line.startswith("$ ")
+    ]
+
+
+@pytest.mark.parametrize(("where", "line"), commands(), ids=[f"{where}-{line[:40]}" for where, line in commands()])
+def test_every_command_exists(where: str, line: str) -> None:
+    words = shlex.split(line, comments=True)
+    for program, *arguments in _split(words):
+        if program in ("lanner", "./.venv/bin/lanner"):
+            _parse(arguments)
+        elif program == "make":
+            makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+            assert [target for target in arguments if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
+        elif program.endswith("python"):
+            assert arguments == ["-m", "docs.generate"]
+        else:
+            assert program in _OTHER_PROGRAMS, where
+
+
+def _split(words: Sequence[str]) -> list[list[str]]:
+    """The commands of a pipe, without what a shell does with their streams."""
+    parts: list[list[str]] = [[]]
+    for word in words:
+        if word == "|":
+            parts.append([])
+        elif word in (">", "&"):
+            break
+        else:
+            parts[-1].append(word)
+    return parts
+
+
+def _parse(arguments: list[str]) -> None:
+    """Let the command line parse the arguments, without running the command."""
+    command: click.Command = command_of(FALCO) if arguments[0].startswith("-") else cli
+    while isinstance(command, click.Group):
+        found = command.get_command(click.Context(command), arguments[0])
+        assert found is not None, arguments[0]
+        command, arguments = found, arguments[1:]
+    command.make_context("lanner", arguments)
+
+
+@pytest.mark.parametrize("example", examples("python"), ids=str)
+def test_python_runs(
+    example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rules.yaml").write_text((ROOT / "docs" / "explanation" / "example.yaml").read_text(encoding="utf-8"))
+    (tmp_path / "audit.log").write_text(
+        '{"kind":"Event","auditID":"1","stage":"ResponseStarted","verb":"create","user":{"username":"alice"},'
+        '"objectRef":{"resource":"pods","subresource":"exec","name":"web"}}\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example.text, str(example), "exec"), {})
+    assert "Exec From Outside exec (user=alice pod=web" in capsys.readouterr().out
+
+
+def test_the_excerpt_of_the_demonstration_is_what_it_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = lanner.load_rules([RULES]).rules
+    assert loaded is not None
+    engine = lanner.Engine(lanner.compile_rules(loaded, selection=lanner.Selection(lanner.Priority.NOTICE)))
+    alerts = [alert for body in recording() for alert in engine.process(body, body=True).alerts]
+    printed = {AlertFormat().encode(alert).decode()[18:] for alert in alerts}
+    excerpt, counts, *_ = [each.text for each in examples_of(ROOT / "README.md") if each.language == "text"]
+    assert excerpt.count("\n") == 3
+    assert [line for line in excerpt.splitlines(keepends=True) if line[18:] not in printed] == []
+    assert f"Events detected: {engine.stats.alerts}\n" in counts
+    for priority, number in engine.stats.by_priority.items():
+        assert f"   {priority.short}: {number}\n" in counts
+    assert f"{engine.stats.events} events" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_mistakes_of_the_first_steps_are_reported_as_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    texts = [each.text for each in examples_of(ROOT / "docs" / "guide" / "first-steps.md") if each.language == "text"]
+    (rules,) = [text for text in texts if text.startswith("- list")]
+    (report,) = [text for text in texts if text.startswith("error[")]
+    monkeypatch.chdir(tmp_path)
+    Path("rules.yaml").write_text(rules, encoding="utf-8")
+    assert execute(["rules", "check", "rules.yaml"]) == 2
+    out, err = capfd.readouterr()
+    assert out + err == report
+
+
+def test_the_deletions_of_the_first_steps_are_found(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    page = list(examples_of(ROOT / "docs" / "guide" / "first-steps.md"))
+    (command,) = [each.text for each in page if each.text.startswith("$ lanner grep")]
+    (found,) = [each.text for each in page if " deletes " in each.text and each.language == "text"]
+    monkeypatch.chdir(ROOT)
+    assert execute(shlex.split(command)[2:]) == 0
+    assert capfd.readouterr().out.startswith(found)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    missing = []
+    for link in _LINK.findall(page.read_text(encoding="utf-8")):
+        target, _, anchor = link.partition("#")
+        if target.startswith("https://"):
+            continue
+        path = page.parent / target if target else page
+        if not path.exists() or (anchor and anchor not in _anchors(path)):
+            missing.append(link)
+    assert missing == []
+
+
+def _anchors(path: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    heads = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
