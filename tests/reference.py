@@ -121,6 +121,7 @@ def _check(check: Check, event: dict[str, Any], number: int) -> bool:
 def _compare(operator: str, left: str | int, right: str) -> bool:
     if isinstance(left, int):
         number = right if isinstance(right, int) else semantics.parse_number(right)
+        assert number is not None
         return {
             "=": left == number,
             "==": left == number,

@@ -100,7 +100,7 @@ class AtomCompiler:
         if left.is_list:
             return self._list_check(operator, repr_set(self._constants, frozenset(values)))
         if left.is_number:
-            numbers = tuple(semantics.parse_number(value) for value in values)
+            numbers = tuple(n for value in values if (n := semantics.parse_number(value)) is not None)
             return self._members(operator, numbers) or _guarded(f"{_VALUE} {_PYTHON[operator]} {numbers[0]}")
         if modifier:
             return self._modified(operator, modifier, values)

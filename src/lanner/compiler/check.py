@@ -16,14 +16,13 @@ from lanner.compiler import lint
 from lanner.compiler.problem import Problem
 from lanner.compiler.resolve import Closed
 from lanner.compiler.scope import Scope
+from lanner.compiler.semantics import parse_number, regex_options
 from lanner.condition import ArgumentList, Call, Check, Field, Literal, LiteralList, Place, to_text
 from lanner.condition.ast import Argument, Operand, children
 from lanner.condition.operators import OPERATORS
 from lanner.fields.catalogue import ArgKind, FieldSpec, FieldType
 
 _INDEX = re.compile(r"0|[1-9][0-9]*")
-_NUMBER = re.compile(r"[ \t\n\v\f\r]*([+-]?)([0-9]+)")
-_MAX_NUMBER = 2**64 - 1
 _NOTEWORTHY = re.compile(r"[.(\0]")
 """What a text must hold to be a field, a transformer or refused; most items of long lists hold none of it."""
 
@@ -51,27 +50,6 @@ class Kind(NamedTuple):
 TEXT = Kind(FieldType.STRING, False)
 TEXTS = Kind(FieldType.STRING, True)
 NUMBER = Kind(FieldType.NUMBER, False)
-
-
-def parse_number(text: str) -> int | None:
-    """The number that a value stands for where a field is a number, or None.
-
-    FALCO-COMPAT: unsigned, 64 bits, decimal; a minus sign counts down from 2**64, and what is too large is 2**64 - 1.
-    """
-    match = _NUMBER.fullmatch(text)
-    if match is None:
-        return None
-    number = min(int(match.group(2)[:25]) if len(match.group(2)) < 25 else _MAX_NUMBER, _MAX_NUMBER)
-    return (-number) % 2**64 if match.group(1) == "-" and number < _MAX_NUMBER else number
-
-
-def regex_options() -> re2.Options:
-    """How patterns of `regex` are compiled: as Falco does, and without messages on stderr."""
-    options = re2.Options()
-    options.posix_syntax = True
-    options.longest_match = True
-    options.log_errors = False
-    return options
 
 
 @dataclass(slots=True)

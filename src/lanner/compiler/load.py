@@ -285,7 +285,7 @@ class _Loader:
             elif use is None or id(problem) not in self._reported:
                 self._reported.add(id(problem))
                 problem.report(self._diagnostics, use)
-        if closed is None or output is None or failed or skip:
+        if closed is None or not closed.is_complete or output is None or failed or skip:
             return None
         return Rule(
             name=rule.name,

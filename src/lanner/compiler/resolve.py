@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from operator import is_
 
 from lanner.condition import (
     And,
@@ -49,19 +50,21 @@ class Closed:
         size: Number of nodes and values, shared ones counted each time.
         depth: Levels.
         uses: The macros that the text itself names: what was put in, and where the name stands.
+        is_complete: Whether nothing is missing; what could not be put in was reported, the rest can still be checked.
     """
 
     expr: Expr
     size: int
     depth: int
     uses: tuple[tuple[Expr, Place], ...] = ()
+    is_complete: bool = True
 
 
 class Resolver:
     """Puts macros and lists into conditions, and remembers which were used.
 
     Diagnostics: LN0201, LN0202, LN0208, LN0209, LN0210, split_item. Where something is wrong with a macro, it is
-    reported once, and conditions that use it come out as None.
+    reported once, and conditions that use it come out incomplete, or as None when nothing is left of them.
     """
 
     def __init__(self, collection: Collection, diagnostics: Diagnostics) -> None:
@@ -83,7 +86,7 @@ class Resolver:
         return self._lists.used()
 
     def rule(self, condition: MappedText) -> Closed | None:
-        """The condition of a rule, or None when it or a macro of it has errors."""
+        """The condition of a rule, as far as it and its macros have no errors."""
         expr = self._parse(condition)
         return None if expr is None else self._closed(expr, None)
 
@@ -131,19 +134,20 @@ class Resolver:
                 failed = True
             else:
                 parts.append(part)
-        return None if failed else self._combined(node, parts)
+        return self._combined(node, parts, is_complete=not failed) if parts else None
 
-    def _combined(self, node: And | Or | Not, parts: list[Closed]) -> Closed | None:
+    def _combined(self, node: And | Or | Not, parts: list[Closed], *, is_complete: bool) -> Closed | None:
         exprs = tuple(part.expr for part in parts)
         size = 1 + sum(part.size for part in parts)
         depth = 1 + max(part.depth for part in parts)
         if size > MAX_NODES or depth > MAX_DEPTH:
             self._too_large(node.place, size, depth)
             return None
-        if all(new is old for new, old in zip(exprs, children(node), strict=True)):
-            return Closed(node, size, depth)
+        is_complete = is_complete and all(part.is_complete for part in parts)
+        if len(exprs) == len(children(node)) and all(map(is_, exprs, children(node))):
+            return Closed(node, size, depth, is_complete=is_complete)
         expr = replace(node, child=exprs[0]) if isinstance(node, Not) else replace(node, children=exprs)
-        return Closed(expr, size, depth)
+        return Closed(expr, size, depth, is_complete=is_complete)
 
     def _too_large(self, place: Place | None, size: int, depth: int) -> None:
         if size > MAX_NODES:

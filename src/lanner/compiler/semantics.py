@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ Test = Callable[[str], bool]
 
 _LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
 _UPPER = {c: c - 32 for c in range(ord("a"), ord("z") + 1)}
+_NUMBER = re.compile(r"[ \t\n\v\f\r]*([+-]?)([0-9]+)")
+_MAX_NUMBER = 2**64 - 1
 
 
 def lower(text: str) -> str:
@@ -143,13 +146,16 @@ def _options(arguments: list[str], spec: str) -> list[tuple[str, str | None]]:
     return found
 
 
-def parse_number(text: str) -> int:
-    """A number as the language writes it, as an unsigned 64-bit integer.
+def parse_number(text: str) -> int | None:
+    """The number that a value stands for where a field is a number, or None.
 
-    Raises:
-        ValueError: it is none.
+    FALCO-COMPAT: unsigned, 64 bits, decimal; a minus sign counts down from 2**64, and what is too large is 2**64 - 1.
     """
-    return int(text, 16 if text[:2] in ("0x", "0X") else 10) % 2**64
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return None
+    number = min(int(match.group(2)[:25]) if len(match.group(2)) < 25 else _MAX_NUMBER, _MAX_NUMBER)
+    return (-number) % 2**64 if match.group(1) == "-" and number < _MAX_NUMBER else number
 
 
 def regex_options() -> Any:

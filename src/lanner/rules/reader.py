@@ -27,6 +27,7 @@ from lanner.rules.model import (
     RuleUpdate,
 )
 from lanner.rules.positions import stripped
+from lanner.rules.priority import Priority
 from lanner.rules.values import BadValueError, ValueReader
 from lanner.rules.versions import SYSCALL_SOURCE, Version, parse_version
 
@@ -206,7 +207,12 @@ class _Reader:
 
     def _definition(self, item: nodes.Mapping, name: str, place: Span) -> RuleDef:
         own = [key for key in ITEMS["rule"] if key not in ("rule", "append", "override")]
-        values = self._read.values(item, "rule", ITEMS["rule"], own)
+        try:
+            values = self._read.values(item, "rule", ITEMS["rule"], own)
+        except BadValueError as error:
+            if "condition" not in error.values:
+                raise
+            values = {**_stand_ins(place), **error.values}  # for what else is wrong with the rule
         source = values.pop("source", None)
         exceptions = self._exceptions(values.pop("exceptions", None) or (), append=False)
         return RuleDef(
@@ -289,6 +295,12 @@ class _Reader:
             message = f"`{name.text}` is to be overridden, but the item has no `{name.text}`"
             self._diagnostics.add("LN0110", message, name.span, help=f"add `{name.text}` to the item")
         return operation
+
+
+def _stand_ins(place: Span) -> dict[str, Any]:
+    """Values for the keys of a rule that has errors and is never used."""
+    text = MappedText.whole("-", place)
+    return {"output": text, "desc": text, "priority": Priority.DEBUG}
 
 
 def _attribute(key: str) -> str:

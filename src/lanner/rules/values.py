@@ -24,7 +24,11 @@ _NUMBER = re.compile(r"\d{1,10}")
 
 
 class BadValueError(Exception):
-    """A value that was reported already."""
+    """A value that was reported; `values` are those beside it that could be read."""
+
+    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self.values = values or {}
 
 
 class ValueReader:
@@ -74,7 +78,7 @@ class ValueReader:
             except BadValueError:
                 failed = True
         if failed:
-            raise BadValueError
+            raise BadValueError(values)
         return values
 
     def _value(self, name: nodes.Scalar, node: nodes.Node, key: Key) -> Any:

@@ -1,7 +1,7 @@
 import pytest
 
-from lanner.compiler.check import parse_number
 from lanner.compiler.load import load
+from lanner.compiler.semantics import parse_number
 from lanner.diagnostics import SourceFile
 from tests.unit.compiler.loading import load_text, problems, rule
 

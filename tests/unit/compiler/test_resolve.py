@@ -210,7 +210,7 @@ def test_nesting_beyond_the_limit_is_refused() -> None:
     for number in range(3):
         macros += f"- macro: m{number + 1}\n  condition: {deep}m{number}{')' * 100}\n"
     result = load_text(macros + rule("m3"))
-    assert [code for code, _ in problems(result)] == ["LN0210"]
+    assert {code for code, _ in problems(result)} == {"LN0210"}
     assert str(MAX_DEPTH) in result.diagnostics[0].message
 
 
@@ -225,3 +225,13 @@ def test_long_chains_of_macros_and_lists_resolve() -> None:
 def test_nothing_to_put_in_leaves_the_tree_as_parsed() -> None:
     text = "ka.verb=a or (ka.verb=b and not ka.verb in (c, d))"
     assert only_rule(rule(text)).condition == parse_condition(MappedText.literal(text))
+
+
+def test_the_rest_of_a_condition_is_checked_beside_an_unknown_macro() -> None:
+    result = load_text(rule("nope and ka.targt.name=x"))
+    assert [code for code, _ in problems(result)] == ["LN0202", "LN0203"]
+
+
+def test_the_rest_of_a_macro_is_checked_beside_what_it_lacks() -> None:
+    result = load_text("- macro: m\n  condition: nope and ka.usr.name=x\n" + rule("not m"))
+    assert [code for code, _ in problems(result)] == ["LN0202", "LN0203"]
