@@ -106,16 +106,21 @@ class AlertFormat:
 
     def _line(self, alert: Alert) -> _Line:
         unset = msgspec.UNSET
+        message, priority = alert.message, alert.priority
+        seconds, rest = divmod(alert.time_ns, _SECOND_NS)
+        fraction = f".{rest:09}"
+        utc = f"{_utc_second(seconds)}{fraction}"
+        clock = f"{utc}+0000" if self.iso8601 else f"{_local_second(seconds)}{fraction}"
         return _Line(
             alert.hostname,
-            alert.message if self.include_message else unset,
-            self._output(alert) if self.include_output else unset,
+            message if self.include_message else unset,
+            f"{clock}: {priority} {message}" if self.include_output else unset,
             self._fields(alert) if self.include_fields else unset,
-            alert.priority,
+            priority,
             alert.rule,
             alert.source,
             alert.tags if self.include_tags else unset,
-            utc_time(alert.time_ns),
+            f"{utc}Z",
         )
 
     def _fields(self, alert: Alert) -> dict[str, FieldValue]:

@@ -91,11 +91,16 @@ def is_one_document(start: bytes) -> bool:
     """Whether a file that starts so is one JSON document over several lines, rather than one a line.
 
     It is when its first line that is not blank leaves open what it opens and ends between two tokens, as printers do,
-    and the next does not begin an object where only a member can follow. A line that was cut off ends anywhere.
+    and the next does not begin an object where only a member can follow; or when the next begins with what can only
+    go on with a list or object. A line that was cut off ends anywhere.
     """
     line, newline, rest = start.lstrip(_BLANK).partition(b"\n")
     line, rest = line.rstrip(_BLANK), rest.lstrip(_BLANK)
-    if not newline or not line.startswith((b"{", b"[")) or not line.endswith((b"{", b"[", b",", b":")):
+    if not newline or not line.startswith((b"{", b"[")):
+        return False
+    if rest.startswith((b",", b"]", b"}")):
+        return not skim(line).complete
+    if not line.endswith((b"{", b"[", b",", b":")):
         return False
     can_be_followed_by_object = line.endswith((b"[", b":", b"},", b"],"))
     return (can_be_followed_by_object or not rest.startswith(b"{")) and not skim(line).complete

@@ -37,18 +37,54 @@ _HELP = {
 }
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
     """Listen on an address; an empty host is all interfaces, port 0 any free port.
+
+    Args:
+        host: A name or an address of this host.
+        port: The port.
+        is_shared: Whether others that share it, of the same user, may listen there too: the kernel spreads connections.
 
     Raises:
         SourceError: the address is not to be had, is unknown, or is in use.
     """
+    with _binding(host, port):
+        if not host and socket.has_dualstack_ipv6():
+            return socket.create_server(
+                ("", port), family=socket.AF_INET6, backlog=_BACKLOG, reuse_port=is_shared, dualstack_ipv6=True
+            )
+        family, _, _, _, address = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0]  # noqa: S104 - no host stands for all interfaces
+        return socket.create_server((str(address[0]), port), family=family, backlog=_BACKLOG, reuse_port=is_shared)
+
+
+def reserve(host: str, port: int) -> socket.socket:
+    """Keep an address for those that `bind` it shared, while the socket is open; it does not listen itself.
+
+    Raises:
+        SourceError: the address is not to be had, is unknown, or is in use, be it by others that share it.
+    """
+    with bind(host, port) as alone, _binding(host, port):
+        kept = socket.socket(alone.family, socket.SOCK_STREAM)
+        address, is_ipv6 = alone.getsockname(), alone.family == socket.AF_INET6
+        if is_ipv6:
+            only = alone.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+            kept.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            kept.setsockopt(socket.SOL_SOCKET, option, 1)
+        alone.close()
+        try:
+            kept.bind(address)
+        except OSError:
+            kept.close()
+            raise
+        return kept
+
+
+@contextlib.contextmanager
+def _binding(host: str, port: int) -> Iterator[None]:
     name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
-        if not host and socket.has_dualstack_ipv6():
-            return socket.create_server(("", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True)
-        family, _, _, _, address = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0]  # noqa: S104 - no host stands for all interfaces
-        return socket.create_server((str(address[0]), port), family=family, backlog=_BACKLOG)
+        yield
     except socket.gaierror as error:
         raise SourceError(name, "unknown host", "give an address of this host", action="listen on") from error
     except OSError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -105,6 +105,8 @@ class WebhookSource:
         body_timeout_s: How long a body may take to arrive.
         drain_timeout_s: How long posts that have begun may take once the source is cancelled.
         extra: Applications for other paths on the same port.
+        is_shared: Whether other processes may listen on the same port.
+        on_started: Told host and port once connections are accepted.
     """
 
     def __init__(
@@ -116,6 +118,8 @@ class WebhookSource:
         body_timeout_s: float = 60.0,
         drain_timeout_s: int = 30,
         extra: Mapping[str, ASGIApp] | None = None,
+        is_shared: bool = False,
+        on_started: Callable[[str, int], None] = lambda host, port: None,
     ) -> None:
         self.options = options
         self.stats = WebhookStats()
@@ -128,6 +132,8 @@ class WebhookSource:
         self._body_timeout_s = body_timeout_s
         self._drain_timeout_s = drain_timeout_s
         self._extra = extra
+        self._is_shared = is_shared
+        self._on_started = on_started
 
     async def run(self, handle: Handler) -> None:
         """Serve until cancelled; posts that have begun are then finished.
@@ -146,10 +152,16 @@ class WebhookSource:
             extra=self._extra,
             stats=self.stats,
         )
-        listening = bind(options.host, options.port)
+        listening = bind(options.host, options.port, is_shared=self._is_shared)
+        host, port = listening.getsockname()[:2]
+
+        def started() -> None:
+            self.started.set()
+            self._on_started(host, port)
+
         try:
-            self.address = listening.getsockname()[:2]
-            await serve(receiver, listening, tls=tls, started=self.started.set, drain_timeout_s=self._drain_timeout_s)
+            self.address = host, port
+            await serve(receiver, listening, tls=tls, started=started, drain_timeout_s=self._drain_timeout_s)
         finally:
             self.address = None
             self.started.clear()

@@ -97,3 +97,12 @@ def test_waiting_bytes_are_those_without_a_newline() -> None:
 )
 def test_a_document_over_several_lines_is_told_from_json_lines(start: bytes, expected: bool) -> None:
     assert is_one_document(start) is expected
+
+
+@pytest.mark.parametrize("start", [b'[{"a":1}\n,{"b":2}\n]\n', b'[\n]\n', b'{"kind":"EventList"\n,"items":[]}\n'])
+def test_a_document_with_its_commas_in_front_is_one(start: bytes) -> None:
+    assert is_one_document(start)
+
+
+def test_a_line_that_was_cut_off_makes_no_document_of_those_behind_it() -> None:
+    assert not is_one_document(b'{"a":[1,2\n{"b":2}\n')
