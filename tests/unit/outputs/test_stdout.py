@@ -1,7 +1,16 @@
+import fcntl
 import io
+import os
+import signal
+from collections.abc import Iterator
+from multiprocessing import get_context
+from select import PIPE_BUF
+
+import msgspec
+import pytest
 
 from lanner.outputs.format import AlertFormat
-from lanner.outputs.stdout import StdoutOutput
+from lanner.outputs.stdout import SharedOutput, StdoutOutput, pieces
 
 from .test_format import ALERT
 
@@ -24,3 +33,148 @@ def test_closing_flushes_and_leaves_the_stream_open() -> None:
     output.close()
     assert raw.getvalue() == AlertFormat().encode(ALERT)
     assert not stream.closed
+
+
+# A test runner may have threads of its own; what forks for users has none.
+FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """Both ends of a pipe; the test closes the writing end."""
+    reader, writer = os.pipe()
+    yield reader, writer
+    os.close(reader)
+
+
+def read_all(reader: int) -> bytes:
+    return b"".join(iter(lambda: os.read(reader, 1 << 16), b""))
+
+
+def test_shared_alerts_are_written_with_the_flush(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    output = SharedOutput(writer, AlertFormat())
+    os.set_blocking(reader, False)
+    output.write([ALERT])
+    output.write([ALERT])
+    with pytest.raises(BlockingIOError):
+        os.read(reader, 1)
+    output.flush()
+    output.flush()
+    output.write([])
+    output.close()
+    os.close(writer)
+    assert read_all(reader) == AlertFormat().encode(ALERT) * 2
+
+
+@FORKS
+def test_what_one_process_flushes_is_not_within_what_another_does(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    output = SharedOutput(writer, AlertFormat())
+    batch = 3 * PIPE_BUF // len(AlertFormat().encode(ALERT))
+    names = ["a", "b", "c"]
+
+    def write(name: str) -> None:
+        for number in range(50):
+            output.write([msgspec.structs.replace(ALERT, message=f"{name} {number}")] * batch)
+            output.flush()
+
+    processes = [get_context("fork").Process(target=write, args=(name,)) for name in names]
+    for process in processes:
+        process.start()
+    os.close(writer)
+    lines = read_all(reader).decode().splitlines()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    said = [line.rpartition("Warning ")[2] for line in lines]
+    batches = [said[at : at + batch] for at in range(0, len(said), batch)]
+    assert sorted(batches) == sorted([f"{name} {number}"] * batch for name in names for number in range(50))
+
+
+@FORKS
+def test_a_line_that_a_killed_process_cut_off_is_ended_before_the_next(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_BUF)
+    output = SharedOutput(writer, AlertFormat())
+    long = msgspec.structs.replace(ALERT, message="x" * 100 * PIPE_BUF)
+
+    def write() -> None:
+        output.write([long])
+        output.flush()
+
+    process = get_context("fork").Process(target=write)
+    process.start()
+    begun = os.read(reader, 1)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    os.set_blocking(reader, False)
+    begun += os.read(reader, 1 << 20)
+    assert AlertFormat().encode(long).startswith(begun)
+    output.write([ALERT])
+    output.flush()
+    output.write([ALERT])
+    output.flush()
+    os.close(writer)
+    assert read_all(reader) == b"\n" + AlertFormat().encode(ALERT) * 2
+
+
+@FORKS
+def test_a_process_that_is_killed_while_it_waits_to_write_leaves_whole_lines(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_BUF)
+    output = SharedOutput(writer, AlertFormat())
+    line = AlertFormat().encode(ALERT)
+
+    def write() -> None:
+        output.write([ALERT] * (10 * PIPE_BUF // len(line)))
+        output.flush()
+
+    process = get_context("fork").Process(target=write)
+    process.start()
+    begun = os.read(reader, 1)
+    process.kill()
+    process.join()
+    os.set_blocking(reader, False)
+    begun += os.read(reader, 1 << 20)
+    output.write([ALERT])
+    output.flush()
+    os.close(writer)
+    lines = begun + read_all(reader)
+    assert lines == line * (len(lines) // len(line))
+
+
+def test_lines_that_cannot_be_written_are_forgotten_and_a_line_cut_off_is_ended(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_BUF)
+    os.set_blocking(writer, False)
+    output = SharedOutput(writer, AlertFormat())
+    output.write([msgspec.structs.replace(ALERT, message="x" * 2 * PIPE_BUF)])
+    with pytest.raises(BlockingIOError):
+        output.flush()
+    assert b"\n" not in os.read(reader, 1 << 20)
+    output.write([ALERT])
+    output.flush()
+    os.close(writer)
+    assert read_all(reader) == b"\n" + AlertFormat().encode(ALERT)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([], []),
+        ([1], [1]),
+        ([10, 20, 30], [60]),
+        ([PIPE_BUF], [PIPE_BUF]),
+        ([PIPE_BUF - 1, 1], [PIPE_BUF]),
+        ([PIPE_BUF - 1, 2], [PIPE_BUF - 1, 2]),
+        ([5, PIPE_BUF + 1, 5, 5], [5, PIPE_BUF + 1, 10]),
+        ([3 * PIPE_BUF, 3 * PIPE_BUF], [3 * PIPE_BUF, 3 * PIPE_BUF]),
+    ],
+)
+def test_lines_are_divided_into_what_is_written_as_a_whole(sizes: list[int], expected: list[int]) -> None:
+    lines = b"".join(b"x" * (size - 1) + b"\n" for size in sizes)
+    found = list(pieces(lines))
+    assert b"".join(found) == lines
+    assert [len(piece) for piece in found] == expected
