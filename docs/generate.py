@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
+from typing import Any
 
 import click
+import msgspec
+from msgspec import inspect
 
 from lanner import LoadResult, compile_rules, load_rules
 from lanner.cli.main import COMMANDS, FALCO
-from lanner.cli.settings import OPTION_KEYS
 from lanner.compiler.load import LoadedRules, Rule
 from lanner.condition.operators import MODIFIERS, OPERATORS, TRANSFORMERS
+from lanner.config.models import STANDING, Standing
+from lanner.config.reader import bare, config_info
 from lanner.diagnostics import CODES, Severity
 from lanner.events.schema import Kind
 from lanner.fields.listing import render_fields
@@ -181,12 +185,54 @@ def _rule_row(rule: Rule) -> tuple[str, str, str, str]:
     return rule.name, priority, rule.desc, ", ".join(rule.tags)
 
 
+def _configuration() -> str:
+    intro = (
+        "The keys of a configuration. Those that are accepted without effect only concern system calls, or Lanner has "
+        "no need of them; those that are not yet there have a meaning that a later version brings. "
+        "[Configuration](../guide/configuration.md) explains how files, options and variables come together."
+    )
+    return _page("Keys of the configuration", intro, *_section_tables("Keys", config_info()))
+
+
+def _section_tables(title: str, info: Any, inherited: Standing = Standing.USED) -> Iterator[str]:
+    """A table for a section, and one for each section below it."""
+    rows, below = [], []
+    for key in info.fields:
+        kind, standing = bare(key.type), max((key.type.extra or {}).get(STANDING, inherited), inherited, key=_rank)
+        default = "" if key.required or isinstance(kind, inspect.StructType) else _code(_json(_default_of(key)))
+        rows.append((_code(key.name), default, standing.value, key.type.extra_json_schema["description"]))
+        inner = _section_of(kind.item_type) if isinstance(kind, inspect.ListType) else kind
+        if isinstance(inner, inspect.StructType):
+            below.append((key.name, inner, standing))
+    yield f"## {title}\n\n{table(('key', 'default', 'standing', 'meaning'), rows)}"
+    for name, inner, standing in below:
+        path = name if title == "Keys" else f"{title.strip('`')}.{name}"
+        yield from _section_tables(_code(path), inner, standing)
+
+
+def _section_of(kind: Any) -> Any:
+    """Of the kinds of an item the one that is a section, if there is one."""
+    inner = bare(kind)
+    union = kind.type if isinstance(kind, inspect.Metadata) else kind
+    return next((each for each in getattr(union, "types", ()) if isinstance(each, inspect.StructType)), inner)
+
+
+def _rank(standing: Standing) -> int:
+    return [*Standing].index(standing)
+
+
+def _default_of(key: Any) -> object:
+    return key.default_factory() if key.default is msgspec.NODEFAULT else key.default
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
 def _commands() -> str:
     intro = "Every command with its options, as `--help` shows them."
     parts = [part for name, (place, _) in COMMANDS.items() for part in _command(f"lanner {name}", command_of(place))]
     parts += _command("lanner, with Falco's flags", command_of(FALCO))
-    keys = "\n".join(f"- `{key}`" for key in OPTION_KEYS)
-    parts.append(f"## Settings for `-o`\n\nThese keys of `falco.yaml` can be set by `-o KEY=VALUE`:\n\n{keys}\n")
     return _page("Commands", intro, *parts)
 
 
@@ -252,6 +298,7 @@ def _loaded(result: LoadResult) -> LoadedRules:
 
 _PAGES: Mapping[str, Callable[[], str]] = {
     "reference/commands.md": _commands,
+    "reference/configuration.md": _configuration,
     "reference/default-rules.md": _default_rules,
     "reference/diagnostics.md": _diagnostics,
     "reference/fields.md": _fields,

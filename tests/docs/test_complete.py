@@ -6,8 +6,8 @@ import click
 from docs.generate import command_of
 
 from lanner.cli.main import COMMANDS, FALCO
-from lanner.cli.settings import OPTION_KEYS
 from lanner.condition.operators import MODIFIERS, OPERATORS, TRANSFORMERS
+from lanner.config.schema import config_schema
 from lanner.diagnostics import CODES
 from lanner.fields.catalogue import FIELDS
 from lanner.rules.keys import ITEMS
@@ -63,6 +63,8 @@ def test_every_command_and_flag() -> None:
         assert [flag for flag in flags if f"`{flag}`" not in chapters[title]] == [], title
 
 
-def test_every_setting() -> None:
-    text = page("commands.md")
-    assert [key for key in OPTION_KEYS if f"- `{key}`\n" not in text] == []
+def test_every_key_of_the_configuration() -> None:
+    text = page("configuration.md")
+    sections = [each for each in config_schema()["$defs"].values() if each["type"] == "object"]
+    keys = {key for section in sections for key in section["properties"]}
+    assert [key for key in keys if f"| `{key}` |" not in text] == []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from typing import TYPE_CHECKING
 
 from lanner.cli.loading import load_rules
 from lanner.cli.messages import Console
@@ -10,6 +12,9 @@ from lanner.cli.settings import Settings
 from lanner.compiler.ruleset import RuleSet, Selection, compile_rules
 from lanner.outputs.format import AlertFormat
 from lanner.outputs.stdout import StdoutOutput
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 def compile_settings(settings: Settings, console: Console) -> RuleSet:
@@ -43,4 +48,15 @@ def open_stdout(settings: Settings, console: Console) -> StdoutOutput:
         terminal=sys.stdout.isatty(),
         color=console.has_color(sys.stdout),
     )
-    return StdoutOutput(sys.stdout.buffer, alert_format)
+    stream = sys.stdout.buffer if settings.stdout_output else io.BufferedWriter(_Nowhere())
+    return StdoutOutput(stream, alert_format)
+
+
+class _Nowhere(io.RawIOBase):
+    """Takes what is written, and forgets it."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer, /) -> int:
+        return memoryview(data).nbytes

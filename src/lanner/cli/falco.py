@@ -5,6 +5,7 @@ Source: Falco 0.44, options.cpp and app/actions.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,16 +15,19 @@ from typing import Any, Literal
 
 import click
 
+from lanner.cli.configuration import read_settings
 from lanner.cli.falco_version import print_version
 from lanner.cli.messages import Console, ExitCode, Failure
-from lanner.cli.options import Option, refuse, with_options
-from lanner.cli.settings import Settings, apply_options
+from lanner.cli.options import Option, refuse, set_option, with_options
+from lanner.cli.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flags:
     """The flags as given; those that ask for a report come first in the order in which Falco looks at them."""
 
+    config_schema: bool
+    rule_schema: bool
     version: bool
     support: bool
     list_plugins: bool
@@ -31,6 +35,7 @@ class Flags:
     validate: tuple[str, ...]
     describe_all: bool
     describe: str | None
+    config_file: str | None
     rules_files: tuple[str, ...]
     options: tuple[str, ...]
     output_format: Literal["text", "markdown", "json"]
@@ -45,12 +50,10 @@ class Flags:
 
 _unavailable = partial(click.option, callback=refuse, expose_value=False)
 _OPTIONS: Sequence[Option] = (
-    _unavailable("-c", metavar="PATH", help="Configuration file (not available yet)."),
+    click.option("-c", "config_file", metavar="PATH", help="Configuration file."),
     click.option("-r", "rules_files", metavar="PATH", multiple=True, help="Rule file or folder; repeatable."),
     click.option("-e", "events", metavar="FILE", help="Read events from a file, then end."),
-    click.option(
-        "-o", "--option", "options", metavar="KEY=VALUE", multiple=True, help="Set one of Falco's settings; repeatable."
-    ),
+    set_option,
     click.option(
         "-V", "--validate", "validate", metavar="FILE", multiple=True, help="Check rule files, then end; repeatable."
     ),
@@ -94,8 +97,8 @@ _OPTIONS: Sequence[Option] = (
     click.option("-v", "verbose", is_flag=True, help="Show warnings of rule files in full."),
     click.option("--version", is_flag=True, help="Show versions, then end."),
     click.option("--support", is_flag=True, help="Show what helps to report a problem, as JSON, then end."),
-    _unavailable("--config-schema", is_flag=True, help="Print the schema of configurations (not available yet)."),
-    _unavailable("--rule-schema", is_flag=True, help="Print the schema of rule files (not available yet)."),
+    click.option("--config-schema", is_flag=True, help="Print the JSON Schema of configurations, then end."),
+    click.option("--rule-schema", is_flag=True, help="Print the JSON Schema of rule files, then end."),
 )
 
 
@@ -105,9 +108,25 @@ _OPTIONS: Sequence[Option] = (
 def falco(context: click.Context, /, **given: Any) -> None:
     """Do what `falco` does with these flags, for events of the k8s_audit source."""
     flags = Flags(**given)
-    settings = apply_options(Settings(rules_files=flags.rules_files), flags.options)
+    if flags.config_schema or flags.rule_schema:
+        context.exit(_print_schema(flags))
+    console = Console(quiet=not _detects(flags), verbose=flags.verbose, progress=False)
+    settings = read_settings(flags.config_file, flags.options, flags.rules_files, console)
     status = _report(flags, settings)
     context.exit(_detect(flags, settings) if status is None else status)
+
+
+def _detects(flags: Flags) -> bool:
+    """Whether the flags ask for detection, and not for a report."""
+    reports = (flags.version, flags.support, flags.list_plugins, flags.validate, flags.describe_all, flags.describe)
+    return not any(reports) and flags.list_fields is None
+
+
+def _print_schema(flags: Flags) -> ExitCode:
+    from lanner.config.schema import config_schema, rule_schema  # noqa: PLC0415 - `--version` does not need it
+
+    click.echo(json.dumps(config_schema() if flags.config_schema else rule_schema(), indent=2))
+    return ExitCode.DONE
 
 
 def _report(flags: Flags, settings: Settings) -> ExitCode | None:
@@ -141,9 +160,12 @@ def _detect(flags: Flags, settings: Settings) -> ExitCode:
 
         paths = (flags.events,)
         return scan_paths(paths, settings, console, Verdict(), stop_after_s=stop_after_s, is_dry_run=flags.is_dry_run)
-    from lanner.cli.run import DEFAULT_SOURCE, Listening, open_source, run_source  # noqa: PLC0415 - as above, and each needs much
+    from lanner.cli.place import choose_place  # noqa: PLC0415 - as above
+    from lanner.cli.run import Listening, listening_at, open_source, run_source  # noqa: PLC0415 - as above
 
-    source = open_source(DEFAULT_SOURCE, Listening(), console)
+    place = choose_place(None, settings)
+    listening = listening_at(place, settings, console, Listening())
+    source = open_source(place.address, listening, console, from_start=place.is_configured)
     return run_source(source, settings, console, stop_after_s=stop_after_s, is_dry_run=flags.is_dry_run)
 
 

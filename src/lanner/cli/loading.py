@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Iterable
+from dataclasses import replace
 from importlib.resources import as_file, files
 
 from lanner.cli.diagnostics import show
 from lanner.cli.messages import Console, Failure, counted
-from lanner.cli.settings import Settings
-from lanner.compiler.load import LoadedRules, LoadResult, load
+from lanner.cli.settings import Settings, Switch
+from lanner.compiler.load import LoadedRules, LoadResult, Rule, load
 from lanner.diagnostics import SourceFile
 from lanner.rules.files import read_rule_files
 
@@ -17,7 +20,9 @@ def load_files(settings: Settings) -> tuple[list[SourceFile], LoadResult]:
     """Read and check the rule files of the settings, or the default rule set, and give all that was found."""
     with as_file(files("lanner") / "data" / "rules") as defaults:
         sources, found = read_rule_files([*settings.rules_files] or [str(defaults)])
-    return sources, load(sources, append_output=settings.append_output, diagnostics=found)
+    return sources, load(
+        sources, loaded_plugins=settings.loaded_plugins, append_output=settings.append_output, diagnostics=found
+    )
 
 
 def load_rules(settings: Settings, console: Console) -> LoadedRules:
@@ -41,4 +46,18 @@ def load_rules(settings: Settings, console: Console) -> LoadedRules:
         )
     for source, number in result.rules.not_evaluated.items():
         console.note(f"note: {counted(number, 'rule')} of source `{source}` are not evaluated")
-    return result.rules
+    return replace(result.rules, rules=tuple(_switched(rule, settings.switches) for rule in result.rules.rules))
+
+
+def _switched(rule: Rule, switches: Iterable[Switch]) -> Rule:
+    """The rule with what the configuration's `rules` say of it; the last one that fits counts."""
+    enabled = rule.enabled
+    for switch in switches:
+        if (switch.rule and _fits(rule.name, switch.rule)) or switch.tag in rule.tags:
+            enabled = switch.enabled
+    return rule if enabled == rule.enabled else replace(rule, enabled=enabled)
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Whether a name fits a pattern, in which `*` alone is special. Source: Falco, falco_utils.cpp."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name, re.DOTALL) is not None

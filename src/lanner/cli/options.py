@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 
 import click
 
+from lanner.cli.configuration import read_settings
 from lanner.cli.messages import ColorChoice, Console, Failure
-from lanner.cli.settings import Matching, Settings, apply_options
+from lanner.cli.settings import Matching
 from lanner.rules.priority import Priority
 
 Command: TypeAlias = Callable[..., Any]
@@ -36,14 +37,14 @@ class PriorityType(click.ParamType[Priority]):
 
 
 def refuse(context: click.Context, parameter: click.Parameter, value: object) -> None:
-    """Answer a flag that needs a configuration file, which this version cannot read.
+    """Answer a flag of Falco that this version does not have.
 
     Raises:
         Failure: The flag is given.
     """
     if value:
         flag = max(parameter.opts, key=len)
-        raise Failure(f"`{flag}` is not available yet", "settings are taken from the command line; see `lanner --help`")
+        raise Failure(f"`{flag}` is not available yet", "see `lanner --help`")
 
 
 rules_option: Option = click.option(
@@ -65,18 +66,23 @@ progress_option: Option = click.option("--no-progress", "no_progress", is_flag=T
 config_option: Option = click.option(
     "-c",
     "--config",
+    "config_file",
     metavar="FILE",
-    callback=refuse,
-    expose_value=False,
-    help="Configuration file (not available yet).",
+    help="Configuration file. None: the first of ./lanner.yaml, /etc/lanner/lanner.yaml, /etc/falco/falco.yaml.",
+)
+set_option: Option = click.option(
+    "-o",
+    "--option",
+    "options",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Set a key of the configuration, such as `json_output` or `webserver.listen_port`; repeatable.",
 )
 
 _DETECTION: Sequence[Option] = (
     config_option,
     rules_option,
-    click.option(
-        "-o", "--option", "options", metavar="KEY=VALUE", multiple=True, help="Set one of Falco's settings; repeatable."
-    ),
+    set_option,
     click.option(
         "--format", "output_format", type=click.Choice(["text", "json"]), help="Alerts as text (default) or JSON."
     ),
@@ -105,6 +111,7 @@ def detection_options(command: Command) -> Command:
     @wraps(command)
     def with_settings(
         *,
+        config_file: str | None,
         rules_files: tuple[str, ...],
         options: tuple[str, ...],
         output_format: str | None,
@@ -118,15 +125,20 @@ def detection_options(command: Command) -> Command:
         color: ColorChoice,
         **own: Any,
     ) -> Any:
-        base = Settings(rules_files=rules_files, tags=frozenset(tags), not_tags=frozenset(not_tags), disabled=disabled)
-        settings = apply_options(base, options)
+        console = Console(quiet, not no_progress, color)
+        settings = replace(
+            read_settings(config_file, options, rules_files, console),
+            tags=frozenset(tags),
+            not_tags=frozenset(not_tags),
+            disabled=disabled,
+        )
         if output_format is not None:
             settings = replace(settings, json_output=output_format == "json")
         if rule_matching is not None:
             settings = replace(settings, rule_matching=rule_matching)
         if priority is not None:
             settings = replace(settings, priority=priority)
-        return command(settings=settings, console=Console(quiet, not no_progress, color), **own)
+        return command(settings=settings, console=console, **own)
 
     return with_options(_DETECTION, with_settings)
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from signal import SIGINT
+from typing import Any
 
 import click
 import uvloop
@@ -13,15 +17,17 @@ import uvloop
 from lanner.cli.detection import compile_settings, open_stdout
 from lanner.cli.messages import Console, ExitCode, Failure, counted, say
 from lanner.cli.options import detection_options
+from lanner.cli.place import Place, choose_place
 from lanner.cli.settings import Settings
 from lanner.cli.summary import close
 from lanner.engine.engine import Engine
+from lanner.outputs.stdout import SharedOutput
 from lanner.server.serve import serve
-from lanner.sources.base import Handler, Limits, Source, SourceError
+from lanner.server.worker import Job
+from lanner.server.workers import MAX_DEATHS, Death, serve_workers
+from lanner.sources.base import Limits, Source, SourceError
 from lanner.sources.follow import FollowSource, StdinSource
 from lanner.sources.webhook import WebhookOptions, WebhookSource
-
-DEFAULT_SOURCE = "http://127.0.0.1:9765/k8s-audit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,41 +38,57 @@ class Listening:
         certificate: PEM file with the certificate, for https.
         key: PEM file with its key; None: in the same file.
         allow_unauthenticated: Listen beyond loopback though nothing asks who posts.
+        options: Options of the k8saudit plugin; `certificate` and `key` go before them.
+        warn: Told when other machines can reach the address.
     """
 
     certificate: str | None = None
     key: str | None = None
     allow_unauthenticated: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+    warn: Callable[[str], None] = lambda text: None
 
 
 @click.command("run")
-@click.argument("source", metavar="[SOURCE]", default=DEFAULT_SOURCE)
+@click.argument("source", metavar="[SOURCE]", required=False)
 @detection_options
 @click.option("--from-start", is_flag=True, help="Read a followed file from its start, not only what is added.")
 @click.option("--tls-cert", metavar="FILE", help="Certificate for an https SOURCE (PEM).")
 @click.option("--tls-key", metavar="FILE", help="Its key, when that is not in the same file.")
 @click.option("--allow-unauthenticated", is_flag=True, help="Listen beyond this machine without asking who posts.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=1,
+    metavar="N",
+    help="Use N processes, which share a webhook's port.",
+)
 @click.option("--dry-run", "is_dry_run", is_flag=True, help="Load everything, then end.")
 @click.pass_context
 def run(
     context: click.Context,
     *,
-    source: str,
+    source: str | None,
     from_start: bool,
     tls_cert: str | None,
     tls_key: str | None,
     allow_unauthenticated: bool,
+    workers: int,
     is_dry_run: bool,
     settings: Settings,
     console: Console,
 ) -> None:
     """Detect live, until stopped.
 
-    SOURCE is an address to listen on for the API server's audit webhook (http:// or https://), a file to follow, or `-`
-    for standard input. Without one it is http://127.0.0.1:9765/k8s-audit.
+    SOURCE is an address to listen on for the API server's audit webhook (http:// or https://), a file to follow, `-`
+    for standard input, or the name of a configured plugin. Without one it is what the configuration says, else
+    http://127.0.0.1:9765/k8s-audit.
     """
-    listening = Listening(tls_cert, tls_key, allow_unauthenticated)
-    opened = open_source(source, listening, console, from_start=from_start)
+    place = choose_place(source, settings)
+    listening = listening_at(place, settings, console, Listening(tls_cert, tls_key, allow_unauthenticated))
+    if workers > 1:
+        context.exit(run_workers(place.address, listening, workers, settings, console, is_dry_run=is_dry_run))
+    opened = open_source(place.address, listening, console, from_start=from_start or place.is_configured)
     context.exit(run_source(opened, settings, console, is_dry_run=is_dry_run))
 
 
@@ -109,23 +131,82 @@ def run_source(
     return ExitCode.INTERRUPTED if stopped is SIGINT else ExitCode.DONE
 
 
+def run_workers(
+    url: str, listening: Listening, workers: int, settings: Settings, console: Console, *, is_dry_run: bool = False
+) -> ExitCode:
+    """As `run_source` for a webhook, with several processes.
+
+    Args:
+        url: Where to listen.
+        listening: How to listen.
+        workers: How many processes evaluate.
+        settings: What to detect, and how alerts look.
+        console: What to say beside the results.
+        is_dry_run: Load everything, then end.
+
+    Raises:
+        Failure: The source is no webhook, the rules have errors or number events, or workers die again and again.
+        BrokenPipeError: Nobody reads standard output any more.
+    """
+    if not _is_url(url):
+        raise Failure(f"`--workers` is for webhooks, and `{url}` is none", "leave it out, or give an `http://` address")
+    options = _webhook_options(url, listening)
+    engine = Engine(compile_settings(settings, console))
+    if engine.rules.numbers_events:
+        help_text = "leave out `--workers`, or `%evt.num` in the rules"
+        raise Failure("a rule asks for the running number of events, which only one process can give", help_text)
+    descriptor = sys.stdout.fileno() if settings.stdout_output else os.open(os.devnull, os.O_WRONLY)
+    output = SharedOutput(descriptor, open_stdout(settings, console).format)
+    if is_dry_run:
+        return ExitCode.DONE
+    console.note(counted(len(engine.rules.rules), "rule"))
+    started = time.perf_counter()
+    job = Job(options, engine, output, _report)
+    try:
+        outcome = serve_workers(job, workers, on_started=_announcing(options, console), on_death=_report_death)
+    except SourceError as error:
+        raise Failure(str(error), error.help, ExitCode.FAILED) from error
+    close(outcome.stats, time.perf_counter() - started, console)
+    if outcome.restarted:
+        console.note(f"Workers restarted: {outcome.restarted}")
+    if outcome.is_given_up:
+        raise Failure(f"{MAX_DEATHS} workers died within a minute", "see above why", ExitCode.FAILED)
+    return ExitCode.INTERRUPTED if outcome.stopped is SIGINT else ExitCode.DONE
+
+
+def listening_at(place: Place, settings: Settings, console: Console, given: Listening) -> Listening:
+    """How to listen at a place: as the command line says, with what the configuration allows and adds."""
+    return replace(
+        given,
+        allow_unauthenticated=given.allow_unauthenticated or settings.allow_unauthenticated or place.is_configured,
+        options=place.options,
+        warn=console.note,
+    )
+
+
 def open_source(source: str, listening: Listening, console: Console, *, from_start: bool = False) -> Source:
     """The source that a user named: a URL to listen on, a file to follow, or `-`.
 
     Raises:
         Failure: The URL cannot be listened on as it is written, or it is not safe to.
     """
-    if source.startswith(("http://", "https://")):
-        return _open_webhook(source, listening, console)
+    if _is_url(source):
+        options = _webhook_options(source, listening)
+        return WebhookSource(options, on_started=_announcing(options, console))
     if source == "-":
         return StdinSource(Limits())
     return FollowSource(source, Limits(), from_start=from_start, on_error=_report_source)
 
 
-def _open_webhook(url: str, listening: Listening, console: Console) -> Source:
+def _is_url(source: str) -> bool:
+    return source.startswith(("http://", "https://"))
+
+
+def _webhook_options(url: str, listening: Listening) -> WebhookOptions:
     certificate = {"sslCertificate": listening.certificate, "sslKey": listening.key}
+    given = {key: value for key, value in certificate.items() if value is not None}
     try:
-        options = WebhookOptions.from_url(url, {key: value for key, value in certificate.items() if value is not None})
+        options = WebhookOptions.from_url(url, {**listening.options, **given})
     except SourceError as error:
         raise Failure(str(error), error.help) from error
     if not options.is_loopback and not listening.allow_unauthenticated:
@@ -133,31 +214,18 @@ def _open_webhook(url: str, listening: Listening, console: Console) -> Source:
             f"`{url}` is open to other machines, and nothing asks who posts",
             "listen on 127.0.0.1, or add `--allow-unauthenticated`",
         )
+    if not options.is_loopback:
+        listening.warn(f"warning: `{url}` is open to other machines, and nothing asks who posts")
+    return options
 
-    return _AnnouncedWebhook(WebhookSource(options), console)
 
+def _announcing(options: WebhookOptions, console: Console) -> Callable[[str, int], None]:
+    def announce(host: str, port: int) -> None:
+        scheme = "https" if options.is_tls else "http"
+        name = f"[{host}]" if ":" in host else host
+        console.note(f"listening on {scheme}://{name}:{port}{options.path}")
 
-@dataclass(frozen=True, slots=True)
-class _AnnouncedWebhook:
-    """A webhook that says where it listens as soon as it does."""
-
-    webhook: WebhookSource
-    console: Console
-
-    async def run(self, handle: Handler) -> None:
-        announcing = asyncio.create_task(self._announce())
-        try:
-            await self.webhook.run(handle)
-        finally:
-            announcing.cancel()
-
-    async def _announce(self) -> None:
-        await self.webhook.started.wait()
-        if self.webhook.address:
-            options, (host, port) = self.webhook.options, self.webhook.address
-            scheme = "https" if options.is_tls else "http"
-            name = f"[{host}]" if ":" in host else host
-            self.console.note(f"listening on {scheme}://{name}:{port}{options.path}")
+    return announce
 
 
 def _report_source(error: Exception) -> None:
@@ -168,3 +236,8 @@ def _report_source(error: Exception) -> None:
 
 def _report(error: OSError) -> None:
     say(f"error: cannot write alerts: {(error.strerror or str(error)).lower()}")
+
+
+def _report_death(death: Death) -> None:
+    then = "" if death.pause_s is None else f", another starts in {death.pause_s:g} s"
+    say(f"error: a worker was lost with what it had counted: {death.reason}{then}")

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from lanner.cli.messages import Failure, did_you_mean
 from lanner.rules.priority import Priority
 
 if TYPE_CHECKING:
     from lanner.compiler.load import AppendOutput
+    from lanner.config.load import LoadedConfig
+    from lanner.config.models import AppendedOutput, Config, RuleSelection, Webserver
+    from lanner.config.plugins import LoadedPlugin
 
 Matching: TypeAlias = Literal["all", "first"]
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Rules to switch on or off: those whose name fits a pattern with `*`, and those with a tag."""
+
+    enabled: bool
+    rule: str = ""
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +33,14 @@ class Settings:
 
     Attributes:
         rules_files: Files and folders with rules; none: the default rule set.
+        loaded_plugins: Name and version of the plugins that count as loaded; None: all.
+        plugins: The plugins of the configuration that events can come from.
+        audit_endpoint: Address on which the configured web server takes audit events; None: nowhere.
+        audit_certificate: PEM file with certificate and key of an https `audit_endpoint`.
+        allow_unauthenticated: Listen beyond loopback though nothing asks who posts.
         rule_matching: Whether all rules that match an event alert, or only the first.
         priority: Rules below it are not loaded.
+        switches: Rules to switch on or off, in order.
         tags: Only rules with one of these tags, when there are any.
         not_tags: No rules with one of these tags.
         disabled: No rules whose name fits one of these globs.
@@ -35,11 +52,18 @@ class Settings:
         json_include_output_fields_property: JSON alerts have `output_fields`.
         time_format_iso_8601: Date and time in UTC in front of alerts.
         buffered_outputs: Accepted; alerts are handed on with each block of events that was evaluated.
+        stdout_output: Alerts are written to standard output.
     """
 
     rules_files: tuple[str, ...] = ()
+    loaded_plugins: Mapping[str, str] | None = None
+    plugins: tuple[LoadedPlugin, ...] = ()
+    audit_endpoint: str | None = None
+    audit_certificate: str | None = None
+    allow_unauthenticated: bool = False
     rule_matching: Matching = "all"
     priority: Priority = Priority.DEBUG
+    switches: tuple[Switch, ...] = ()
     tags: frozenset[str] = frozenset()
     not_tags: frozenset[str] = frozenset()
     disabled: tuple[str, ...] = ()
@@ -51,122 +75,73 @@ class Settings:
     json_include_output_fields_property: bool = True
     time_format_iso_8601: bool = False
     buffered_outputs: bool = False
+    stdout_output: bool = True
 
 
-def apply_options(settings: Settings, options: Iterable[str]) -> Settings:
-    """The settings with Falco's `-o key=value` put over them, in order.
-
-    Raises:
-        Failure: A key is unknown, or a value does not fit it.
-    """
-    for option in options:
-        key, equals, text = option.partition("=")
-        if not equals:
-            raise Failure(f"option `{option}` has no value", "write `-o KEY=VALUE`")
-        settings = _apply(settings, key.strip(), text)
-    return settings
-
-
-def _apply(settings: Settings, key: str, text: str) -> Settings:
-    if key == "append_output[]":
-        added = _append_output(_value(key, text))
-        return replace(settings, append_output=(*settings.append_output, added))
-    reader = _READERS.get(key)
-    if reader is None:
-        raise Failure(
-            f"unknown option `{key}`", did_you_mean(key, OPTION_KEYS) or f"known are {', '.join(OPTION_KEYS)}"
-        )
-    value = reader(_value(key, text))
-    if value is None:
-        raise Failure(f"`{text}` does not fit option `{key}`", _EXPECTED[reader])
-    changes: dict[str, Any] = {key: value}
-    return replace(settings, **changes)
-
-
-def _value(key: str, text: str) -> Any:
-    import yaml  # noqa: PLC0415 - kept out of the start of the program
-
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise Failure(f"the value of option `{key}` is not valid YAML") from error
-
-
-def _boolean(value: object) -> bool | None:
-    return value if isinstance(value, bool) else None
-
-
-def _matching(value: object) -> Matching | None:
-    return value if value in ("all", "first") else None
-
-
-def _priority(value: object) -> Priority | None:
-    return Priority.parse(value) if isinstance(value, str) else None
-
-
-_READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
-    {
-        "json_output": _boolean,
-        "json_include_output_property": _boolean,
-        "json_include_tags_property": _boolean,
-        "json_include_message_property": _boolean,
-        "json_include_output_fields_property": _boolean,
-        "time_format_iso_8601": _boolean,
-        "buffered_outputs": _boolean,
-        "rule_matching": _matching,
-        "priority": _priority,
-    }
+_SAME = (
+    "allow_unauthenticated",
+    "rule_matching",
+    "json_output",
+    "json_include_output_property",
+    "json_include_tags_property",
+    "json_include_message_property",
+    "json_include_output_fields_property",
+    "time_format_iso_8601",
+    "buffered_outputs",
 )
-_EXPECTED: Mapping[Callable[[object], object], str] = MappingProxyType(
-    {
-        _boolean: "write `true` or `false`",
-        _matching: "write `all` or `first`",
-        _priority: f"write one of {', '.join(p.value.lower() for p in Priority)}",
-    }
-)
-OPTION_KEYS = [*_READERS, "append_output[]"]
-
-_APPEND_HELP = (
-    'write `append_output[]={"match": {"source": …, "rule": …, "tags": […]}, "extra_output": …, "extra_fields": […]}`'
-)
+"""Keys of a configuration that are settings as they are."""
 
 
-def _append_output(value: object) -> AppendOutput:
+def settings_of(loaded: LoadedConfig, config: Config) -> Settings:
+    """The settings of a configuration without errors; of `rules_files` only what exists, as in Falco."""
+    same: dict[str, Any] = {name: getattr(config, name) for name in _SAME}
+    server = config.webserver
+    return Settings(
+        **same,
+        rules_files=tuple(path for path in rules_files_of(config) if os.path.exists(path)),
+        loaded_plugins=loaded.plugins.versions,
+        plugins=loaded.plugins.sources,
+        audit_endpoint=_endpoint(server) if server.enabled and server.k8s_audit_endpoint else None,
+        audit_certificate=server.ssl_certificate if server.ssl_enabled else None,
+        priority=Priority.parse(config.priority) or Priority.DEBUG,
+        switches=tuple(switch for entry in config.rules for switch in _switches(entry)),
+        append_output=tuple(map(_append_output, config.append_output)),
+        stdout_output=config.stdout_output.enabled,
+    )
+
+
+def rules_files_of(config: Config) -> list[str]:
+    """The rule files of a configuration under all names of the key, whether they exist or not."""
+    return [*config.rules_files, *config.rules_file, *config.rule_files]
+
+
+def _endpoint(server: Webserver) -> str:
+    host = f"[{server.listen_address}]" if ":" in server.listen_address else server.listen_address
+    path = "/" + server.k8s_audit_endpoint.lstrip("/")
+    return f"http{'s' if server.ssl_enabled else ''}://{host}:{server.listen_port}{path}"
+
+
+def _switches(entry: RuleSelection) -> list[Switch]:
+    """What an entry of `rules` says; with both, only `enable` counts, as in Falco."""
+    selector = entry.enable or entry.disable
+    return [Switch(entry.enable is not None, selector.rule, selector.tag)] if selector else []
+
+
+def _append_output(entry: AppendedOutput) -> AppendOutput:
     """One entry of Falco's `append_output`. Source: Falco 0.44, configuration.h."""
     from lanner.compiler.load import AppendOutput  # noqa: PLC0415 - kept out of the start of the program
 
-    entry = _mapping(value, {"match", "extra_output", "extra_fields", "suggested_output"})
-    match = _mapping(entry.get("match") or {}, {"source", "rule", "tags"})
-    fields = entry.get("extra_fields") or []
-    tags = match.get("tags") or []
-    texts = (match.get("source") or "", match.get("rule") or "", entry.get("extra_output") or "")
-    if not (
-        isinstance(fields, list) and isinstance(tags, list) and all(isinstance(text, str) for text in (*texts, *tags))
-    ):
-        raise Failure("the value of option `append_output[]` does not fit", _APPEND_HELP)
     return AppendOutput(
-        source=texts[0],
-        rule=texts[1],
-        tags=frozenset(tags),
-        extra_output=texts[2],
-        extra_fields=tuple(_extra_field(field) for field in fields),
+        source=entry.match.source,
+        rule=entry.match.rule,
+        tags=frozenset(entry.match.tags),
+        extra_output=entry.extra_output,
+        extra_fields=tuple(field for found in entry.extra_fields for field in _extra_fields(found)),
     )
 
 
-def _extra_field(value: object) -> tuple[str, str, bool]:
+def _extra_fields(found: str | Mapping[str, str]) -> list[tuple[str, str, bool]]:
     """`ka.auditid` is a field under its own name, `{"key": "text with %fields"}` a text under a key."""
-    if isinstance(value, str):
-        return value, f"%{value}", True
-    if isinstance(value, dict) and len(value) == 1:
-        [(key, text)] = value.items()
-        if isinstance(key, str) and isinstance(text, str):
-            return key, text, False
-    raise Failure(
-        "an entry of `extra_fields` does not fit", 'write the name of a field, or `{"key": "text with %fields"}`'
-    )
-
-
-def _mapping(value: object, known: set[str]) -> dict[str, Any]:
-    if not isinstance(value, dict) or not known.issuperset(value):
-        raise Failure("the value of option `append_output[]` does not fit", _APPEND_HELP)
-    return value
+    if isinstance(found, str):
+        return [(found, f"%{found}", True)]
+    return [(key, text, False) for key, text in found.items()]

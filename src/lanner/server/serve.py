@@ -21,10 +21,11 @@ async def serve(
     *,
     report: Callable[[OSError], None],
     stop_after_s: float | None = None,
+    signals: Sequence[signal.Signals] = STOP_SIGNALS,
 ) -> signal.Signals | None:
     """Run a source into an engine and its alerts into outputs.
 
-    What was received is evaluated and written before this returns. SIGINT and SIGTERM are taken over while it runs.
+    What was received is evaluated and written before this returns.
 
     Args:
         source: Gives the deliveries.
@@ -32,6 +33,7 @@ async def serve(
         outputs: Take the alerts.
         report: Told when an output cannot take alerts; what was delivered is then not acknowledged.
         stop_after_s: End after so many seconds.
+        signals: Those that are taken over while it runs, and ask to end.
 
     Returns:
         The signal that asked to end, or None.
@@ -56,11 +58,11 @@ async def serve(
             report(error)
 
     task = loop.create_task(source.run(Pipeline(engine, outputs, on_failure=on_failure).handle))
-    for number in STOP_SIGNALS:
+    for number in signals:
         loop.add_signal_handler(number, on_signal, number)
     timer = loop.call_later(stop_after_s, task.cancel) if stop_after_s is not None else None
     await asyncio.wait([task])
-    for number in STOP_SIGNALS:
+    for number in signals:
         loop.remove_signal_handler(number)
     if timer:
         timer.cancel()

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from lanner.cli.messages import Console, ExitCode
 from lanner.cli.run import Listening, open_source, run_source
 from lanner.cli.settings import Settings
+from lanner.server import workers
 
 from .conftest import Lanner, event
 
@@ -68,3 +70,65 @@ def test_a_followed_file_that_is_missing_is_told_of_and_waited_for(
     run_source(source, Settings(rules_files=(str(rules),)), Console(), stop_after_s=0.1)
     err = capfdbinary.readouterr().err.decode()
     assert f"error: cannot read `{tmp_path}/later.log`: no such file\n  help: it is read as soon as it can be\n" in err
+
+
+@pytest.mark.parametrize("source", ["-", "audit.log"])
+def test_workers_are_for_webhooks(lanner: Lanner, rules: Path, source: str) -> None:
+    ran = lanner("run", "-r", rules, "--workers", "2", source)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == (
+        f"error: `--workers` is for webhooks, and `{source}` is none\n"
+        "  help: leave it out, or give an `http://` address\n"
+    )
+
+
+def test_one_worker_is_no_worker(lanner: Lanner, rules: Path) -> None:
+    assert lanner("run", "-r", rules, "--workers", "1", "--dry-run", "-").code == 0
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "1000", "x"])
+def test_a_number_of_workers_that_makes_no_sense_is_wrong_usage(lanner: Lanner, rules: Path, number: str) -> None:
+    ran = lanner("run", "-r", rules, "--workers", number)
+    assert ran.code == 2
+    assert "`--workers`" in ran.err
+
+
+def test_running_numbers_of_events_allow_one_process_only(lanner: Lanner, tmp_path: Path) -> None:
+    rules = tmp_path / "numbers.yaml"
+    rules.write_text(
+        "- rule: A\n  desc: d\n  condition: ka.verb=create\n  output: n=%evt.num\n"
+        "  priority: WARNING\n  source: k8s_audit\n"
+    )
+    words = ("run", "-r", rules, "--dry-run", "http://127.0.0.1:9/x")
+    ran = lanner(*words, "--workers", "2")
+    assert ran.code == 2
+    assert "error: a rule asks for the running number of events, which only one process can give\n" in ran.err
+    assert "  help: leave out `--workers`, or `%evt.num` in the rules\n" in ran.err
+    assert lanner(*words).code == 0
+
+
+def test_a_dry_run_with_workers_opens_nothing(lanner: Lanner, rules: Path) -> None:
+    ran = lanner("run", "-r", rules, "--dry-run", "--workers", "2", "http://127.0.0.1:9/x")
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+
+
+def test_workers_listen_for_others_only_when_it_is_wanted(lanner: Lanner, rules: Path) -> None:
+    ran = lanner("run", "-r", rules, "--workers", "2", "http://0.0.0.0:9765/k8s-audit")
+    assert ran.code == 2
+    assert "nothing asks who posts" in ran.err
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # threads of the test runner
+def test_workers_that_die_again_and_again_end_with_the_summary_and_an_error(
+    lanner: Lanner, rules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "work", lambda *arguments: os._exit(7))
+    monkeypatch.setattr(workers, "MIN_PAUSE_S", 0.001)
+    ran = lanner("run", "-r", rules, "--workers", "2", "http://127.0.0.1:0/k8s-audit")
+    assert (ran.code, ran.out) == (1, "")
+    lost = "error: a worker was lost with what it had counted: ended with status 7"
+    assert ran.err.startswith(f"2 rules\n{lost}, another starts in 0.001 s\n")
+    assert f"{lost}\n" in ran.err
+    assert "Events read: 0\n" in ran.err
+    assert "Workers restarted: " in ran.err
+    assert ran.err.endswith("error: 5 workers died within a minute\n  help: see above why\n")

@@ -1,24 +1,40 @@
+from pathlib import Path
+
 import pytest
 
-from lanner.cli.messages import Failure
-from lanner.cli.settings import OPTION_KEYS, Settings, apply_options
+from lanner.cli.configuration import read_settings
+from lanner.cli.messages import Console
+from lanner.cli.settings import Settings, Switch
 from lanner.compiler.load import AppendOutput
 from lanner.rules.priority import Priority
+
+
+@pytest.fixture(autouse=True)
+def _no_configuration_around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lanner.cli.configuration.DEFAULT_PATHS", (str(tmp_path / "lanner.yaml"),))
+
+
+def settings(*options: str, path: str | None = None, rules_files: tuple[str, ...] = ()) -> Settings:
+    return read_settings(path, options, rules_files, Console(quiet=True))
 
 
 @pytest.mark.parametrize(
     ("option", "expected"),
     [
         ("json_output=true", Settings(json_output=True)),
-        ("json_output = yes", Settings(json_output=True)),
         ("json_include_output_property=false", Settings(json_include_output_property=False)),
         ("json_include_tags_property=false", Settings(json_include_tags_property=False)),
         ("json_include_message_property=true", Settings(json_include_message_property=True)),
         ("json_include_output_fields_property=false", Settings(json_include_output_fields_property=False)),
         ("time_format_iso_8601=true", Settings(time_format_iso_8601=True)),
         ("buffered_outputs=true", Settings(buffered_outputs=True)),
+        ("stdout_output.enabled=false", Settings(stdout_output=False)),
+        ("allow_unauthenticated=true", Settings(allow_unauthenticated=True)),
         ("rule_matching=first", Settings(rule_matching="first")),
         ("priority=Info", Settings(priority=Priority.INFORMATIONAL)),
+        ("rules_files=/none.yaml", Settings()),
+        ("rules[]={disable: {rule: a*}}", Settings(switches=(Switch(False, "a*"),))),
+        ("rules[]={enable: {tag: t}}", Settings(switches=(Switch(True, tag="t"),))),
         (
             'append_output[]={"match": {"source": "k8s_audit", "rule": "R", "tags": ["a"]},'
             ' "extra_output": "x=%ka.verb", "extra_fields": ["ka.auditid", {"who": "%ka.user.name!"}],'
@@ -38,54 +54,43 @@ from lanner.rules.priority import Priority
     ],
 )
 def test_an_option_sets_what_it_names(option: str, expected: Settings) -> None:
-    assert apply_options(Settings(), [option]) == expected
+    assert settings(option) == expected
 
 
-def test_every_known_option_is_tried_above() -> None:
-    marks: list[pytest.Mark] = test_an_option_sets_what_it_names.pytestmark  # type: ignore[attr-defined]  # set by pytest
-    tried = {case[0].partition("=")[0].strip() for case in marks[0].args[1]}
-    assert tried == set(OPTION_KEYS)
+def test_without_a_configuration_and_options_there_are_defaults() -> None:
+    assert settings() == Settings()
 
 
-def test_later_options_win_and_appended_outputs_add_up() -> None:
-    options = [
-        "json_output=true",
-        "json_output=false",
-        "append_output[]={extra_output: a}",
-        "append_output[]={extra_output: b}",
-    ]
-    found = apply_options(Settings(), options)
-    assert not found.json_output
-    assert [entry.extra_output for entry in found.append_output] == ["a", "b"]
+def test_a_configuration_is_found_where_it_usually_is(tmp_path: Path) -> None:
+    (tmp_path / "lanner.yaml").write_text("json_output: true")
+    other = tmp_path / "other.yaml"
+    other.write_text("priority: error")
+    assert settings().json_output
+    assert settings(path=str(other)) == Settings(priority=Priority.ERROR)
+
+
+def test_rule_files_have_three_names_and_only_those_that_exist_count(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / name).write_text("")
+    config = tmp_path / "other.yaml"
+    config.write_text(
+        f"rules_files: [{tmp_path}/a, {tmp_path}/z]\nrules_file: {tmp_path}/b\nrule_files: [{tmp_path}/c]\n"
+    )
+    assert settings(path=str(config)).rules_files == tuple(f"{tmp_path}/{name}" for name in "abc")
+    assert settings(path=str(config), rules_files=("x",)).rules_files == ("x",)
 
 
 @pytest.mark.parametrize(
-    ("option", "message", "help_text"),
+    ("server", "endpoint"),
     [
-        ("json_outptu=true", "unknown option `json_outptu`", "did you mean `json_output`?"),
-        ("zzz=1", "unknown option `zzz`", "known are json_output"),
-        ("json_output", "option `json_output` has no value", "-o KEY=VALUE"),
-        ("json_output=maybe", "`maybe` does not fit option `json_output`", "`true` or `false`"),
-        ("json_output=[", "the value of option `json_output` is not valid YAML", ""),
-        ("rule_matching=none", "`none` does not fit option `rule_matching`", "`all` or `first`"),
-        ("priority=loud", "`loud` does not fit option `priority`", "emergency, alert"),
-        ("priority=3", "`3` does not fit option `priority`", "emergency, alert"),
-        ("append_output[]=text", "the value of option `append_output[]` does not fit", "extra_output"),
-        ("append_output[]={extra: 1}", "the value of option `append_output[]` does not fit", "extra_output"),
-        ("append_output[]={match: {tags: 1}}", "the value of option `append_output[]` does not fit", "extra_output"),
-        ("append_output[]={match: {tags: [1]}}", "the value of option `append_output[]` does not fit", "extra_output"),
-        ("append_output[]={extra_fields: [1]}", "an entry of `extra_fields` does not fit", "the name of a field"),
-        ("append_output[]={extra_fields: [{a: 1}]}", "an entry of `extra_fields` does not fit", "the name of a field"),
-        ("append_output[]={extra_output: 1}", "the value of option `append_output[]` does not fit", "extra_output"),
+        ("{enabled: true, k8s_audit_endpoint: /k8s-audit}", "http://0.0.0.0:8765/k8s-audit"),
+        ("{enabled: true, k8s_audit_endpoint: x, listen_port: 9, listen_address: '::1'}", "http://[::1]:9/x"),
+        ("{enabled: true, k8s_audit_endpoint: /x, ssl_enabled: true}", "https://0.0.0.0:8765/x"),
+        ("{enabled: false, k8s_audit_endpoint: /x}", None),
+        ("{enabled: true}", None),
     ],
 )
-def test_an_option_that_does_not_fit_is_refused_with_what_would(option: str, message: str, help_text: str) -> None:
-    with pytest.raises(Failure) as caught:
-        apply_options(Settings(), [option])
-    assert caught.value.message == message
-    assert help_text in (caught.value.help or "")
-
-
-def test_deep_nesting_in_a_value_is_refused() -> None:
-    with pytest.raises(Failure):
-        apply_options(Settings(), ["json_output=" + "[" * 100_000])
+def test_the_old_web_server_takes_audit_events(server: str, endpoint: str | None) -> None:
+    found = settings(f"webserver={server}")
+    assert found.audit_endpoint == endpoint
+    assert (found.audit_certificate is not None) == (endpoint or "").startswith("https:")

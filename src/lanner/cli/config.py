@@ -1,0 +1,76 @@
+"""`lanner config`: check and show the configuration."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from operator import attrgetter
+
+import click
+
+from lanner.cli.configuration import find_config, load_or_fail
+from lanner.cli.diagnostics import show, totals
+from lanner.cli.messages import ColorChoice, Console, ExitCode, say
+from lanner.cli.options import color_option, config_option, set_option
+from lanner.config.load import LoadedConfig, load_config
+from lanner.config.show import show as rendered
+from lanner.diagnostics import Diagnostic, Diagnostics
+from lanner.diagnostics.render import to_json
+from lanner.sources.base import SourceError
+from lanner.sources.webhook import WebhookOptions
+
+
+@click.group("config")
+def config() -> None:
+    """Check and show the configuration."""
+
+
+@config.command("check")
+@click.argument("paths", metavar="FILE…", nargs=-1, required=True)
+@set_option
+@click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", help="How to print.")
+@color_option
+@click.pass_context
+def check(
+    context: click.Context, paths: tuple[str, ...], options: tuple[str, ...], output_format: str, color: ColorChoice
+) -> None:
+    """Load configurations and report every problem; exit with 2 when there are errors.
+
+    Each FILE is a configuration of its own, with the files that it includes.
+    """
+    loaded = [load_config(path, options) for path in paths]
+    diagnostics = [found for each in loaded for found in (*each.diagnostics, *_plugin_problems(each))]
+    files = sum(len(each.files) for each in loaded)
+    if output_format == "json":
+        click.echo(json.dumps(to_json(sorted(diagnostics, key=attrgetter("file_name", "place"))), indent=2))
+    else:
+        show(diagnostics, sys.stdout, Console(color=color))
+    say(totals(diagnostics, files) or "no problems")
+    is_bad = any(found.severity == "error" for found in diagnostics)
+    context.exit(ExitCode.USAGE if is_bad else ExitCode.DONE)
+
+
+@config.command("show")
+@config_option
+@set_option
+@color_option
+def show_config(config_file: str | None, options: tuple[str, ...], color: ColorChoice) -> None:
+    """Print the merged configuration, with the place that each value comes from; secrets are masked."""
+    path = config_file if config_file is not None else find_config()
+    loaded, _ = load_or_fail(path, options, Console(color=color))
+    click.echo(rendered(loaded.root), nl=False)
+
+
+def _plugin_problems(loaded: LoadedConfig) -> Sequence[Diagnostic]:
+    """What the webhook says of the address and the options of the k8saudit plugin."""
+    found = Diagnostics()
+    for plugin in loaded.plugins.sources:
+        address = plugin.open_params or "http://127.0.0.1:9765/k8s-audit"
+        if plugin.name != "k8saudit" or not address.startswith(("http://", "https://")):
+            continue
+        try:
+            WebhookOptions.from_url(address, plugin.options)
+        except SourceError as error:
+            found.add("LN0503", error.reason, plugin.span, help=error.help)
+    return found.items

@@ -1,0 +1,93 @@
+"""The configuration of a command: found, loaded, its problems shown, and turned into settings."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lanner.cli.messages import Console, Failure, counted
+from lanner.cli.settings import Settings, rules_files_of, settings_of
+
+if TYPE_CHECKING:
+    from lanner.config.load import LoadedConfig
+    from lanner.config.models import Config
+
+DEFAULT_PATHS = ("lanner.yaml", "/etc/lanner/lanner.yaml", "/etc/falco/falco.yaml")
+"""Where a configuration is looked for when none is named; the first that is there is used."""
+
+
+def read_settings(path: str | None, options: Sequence[str], rules_files: tuple[str, ...], console: Console) -> Settings:
+    """The settings of a configuration file and of options over it.
+
+    Args:
+        path: The file; None: the first of the default paths that is there.
+        options: Each `KEY=VALUE`, in order.
+        rules_files: Rule files in place of those of the configuration; none: those.
+        console: What to say beside the results.
+
+    Raises:
+        Failure: The configuration has errors; they have been shown.
+    """
+    found = path if path is not None else find_config()
+    if found is None and not options:
+        return Settings(rules_files=rules_files)
+    if found != path:
+        console.note(f"configuration: {found}")
+    loaded, config = load_or_fail(found, options, console)
+    settings = settings_of(loaded, config)
+    for line in _notes(loaded, config):
+        console.note(line)
+    if rules_files:
+        return replace(settings, rules_files=rules_files)
+    _note_missing_rules(config, settings, console)
+    return settings
+
+
+def find_config() -> str | None:
+    """The configuration that is used when none is named, None when there is none."""
+    return next((path for path in DEFAULT_PATHS if os.path.isfile(path)), None)
+
+
+def load_or_fail(path: str | None, options: Sequence[str], console: Console) -> tuple[LoadedConfig, Config]:
+    """Load a configuration and count its warnings.
+
+    Raises:
+        Failure: It has errors; they have been shown.
+    """
+    from lanner.cli.diagnostics import show  # noqa: PLC0415 - a command without a configuration does not wait for it
+    from lanner.config.load import load_config  # noqa: PLC0415 - as above
+
+    loaded = load_config(path, options)
+    errors = [found for found in loaded.diagnostics if found.severity == "error"]
+    if loaded.config is None:
+        show(errors, sys.stderr, console)
+        raise Failure(f"the configuration has {counted(len(errors), 'error')}", "see `lanner config check --help`")
+    if loaded.diagnostics:
+        number = counted(len(loaded.diagnostics), "warning")
+        console.note(f"warning: {number} in the configuration; `lanner config check` shows them")
+    return loaded, loaded.config
+
+
+def _notes(loaded: LoadedConfig, config: Config) -> Iterator[str]:
+    """A line for the keys that have no effect, and one for those that have none yet."""
+    from lanner.config.models import Standing  # noqa: PLC0415 - as above
+    from lanner.config.standing import without_effect  # noqa: PLC0415 - as above
+
+    found = without_effect(config, loaded.root)
+    if later := found[Standing.LATER]:
+        yield f"warning: not available yet: {', '.join(later)}"
+    if accepted := found[Standing.ACCEPTED]:
+        yield f"note: without effect: {', '.join(accepted)}"
+    if not config.stdout_output.enabled:
+        yield "warning: no output is enabled; alerts are only counted"
+
+
+def _note_missing_rules(config: Config, settings: Settings, console: Console) -> None:
+    missing = [path for path in rules_files_of(config) if path not in settings.rules_files]
+    if missing:
+        console.note(f"note: {', '.join(missing)} of `rules_files` not found")
+    if missing and not settings.rules_files:
+        console.note("warning: none of `rules_files` is there; the default rules are used")

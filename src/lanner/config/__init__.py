@@ -1,0 +1,1 @@
+"""The configuration: `falco.yaml` and `-o` options to checked values that know where they come from."""

@@ -1,0 +1,216 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lanner.cli.messages import Failure
+from lanner.cli.place import DEFAULT_SOURCE, choose_place
+from lanner.cli.settings import Settings
+from lanner.config.load import load_config
+
+from .conftest import Lanner, event
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return tmp_path / "falco.yaml"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "audit.jsonl"
+    path.write_bytes(event() + event("eve"))
+    return path
+
+
+def test_a_configuration_without_problems_is_fine(lanner: Lanner, config: Path) -> None:
+    config.write_text("json_output: true\n")
+    ran = lanner("config", "check", config)
+    assert (ran.code, ran.out, ran.err) == (0, "", "no problems\n")
+
+
+def test_problems_of_all_files_are_shown_with_their_places(lanner: Lanner, config: Path) -> None:
+    config.write_text("json_ouput: true\npriority: loud\n")
+    ran = lanner("config", "check", config)
+    assert (ran.code, ran.err) == (2, "2 errors in 1 file\n")
+    assert f"  --> {config}:1:1\n" in ran.out
+    assert f"  --> {config}:2:11\n" in ran.out
+
+
+def test_problems_as_json_have_the_shape_of_rules_check(lanner: Lanner, config: Path) -> None:
+    config.write_text("json_ouput: true\n")
+    found = json.loads(lanner("config", "check", "--format", "json", config).out)
+    assert found["ok"] is False
+    [problem] = found["diagnostics"]
+    assert (problem["code"], problem["line"], problem["column"], problem["end_column"]) == ("LN0501", 1, 1, 11)
+    assert problem["help"] == "did you mean `json_output`?"
+
+
+@pytest.mark.parametrize(
+    ("plugin", "message"),
+    [
+        ("open_params: http://127.0.0.1/x", "the address has no port"),
+        ("init_config: {maxEventsize: 1, maxBatch: 2}", "unknown option `maxBatch`"),
+        ("init_config: {maxEventSize: many}", "`maxEventSize` is not a number of bytes above 0"),
+    ],
+)
+def test_what_the_webhook_would_refuse_is_found(lanner: Lanner, config: Path, plugin: str, message: str) -> None:
+    config.write_text(f"plugins:\n  - name: k8saudit\n    {plugin}\n")
+    ran = lanner("config", "check", config)
+    assert ran.code == 2
+    assert f"error[LN0503]: {message}\n  --> {config}:2:5\n" in ran.out
+
+
+def test_the_merged_configuration_is_shown_with_origins(lanner: Lanner, config: Path) -> None:
+    config.write_text("priority: notice\nhttp_output: {client_key: mine}\n")
+    ran = lanner("config", "show", "-c", config, "-o", "json_output=true")
+    assert ran.code == 0
+    assert f"priority: notice  # {config}:1\n" in ran.out
+    assert "json_output: true  # -o\n" in ran.out
+    assert f'client_key: "***"  # {config}:2\n' in ran.out
+
+
+def test_schemas_are_json(lanner: Lanner) -> None:
+    assert "json_output" in json.loads(lanner("--config-schema").out)["$defs"]["Config"]["properties"]
+    assert json.loads(lanner("--rule-schema").out)["type"] == "array"
+
+
+# What commands make of a configuration
+
+
+def test_a_scan_takes_rules_and_settings_from_it(lanner: Lanner, config: Path, rules: Path, log: Path) -> None:
+    config.write_text(f"rules_files: [{rules}]\njson_output: true\nrule_matching: first\n")
+    for words in (("scan", "-c", config, log), ("-c", config, "-e", log)):
+        ran = lanner(*words)
+        assert (ran.code, ran.alerts) == (0, ["Pod Created", "Pod Created"])
+    assert lanner("scan", "-c", config, "--rule-matching", "all", log).alerts == 2 * ["Pod Created"] + [
+        "Anything by Eve"
+    ]
+
+
+def test_rules_are_switched_in_order(lanner: Lanner, config: Path, rules: Path, log: Path) -> None:
+    config.write_text(
+        f"rules_files: [{rules}]\njson_output: true\nrules:\n  - disable: {{rule: '*'}}\n  - enable: {{tag: users}}\n"
+        "  - enable: {rule: O*}\n"
+    )
+    assert sorted(lanner("scan", "-c", config, log).alerts) == ["Anything by Eve", "Off", "Off"]
+
+
+def test_without_standard_output_alerts_are_only_counted(lanner: Lanner, config: Path, rules: Path, log: Path) -> None:
+    config.write_text("stdout_output: {enabled: false}\n")
+    ran = lanner("scan", "-c", config, "-r", rules, log)
+    assert (ran.code, ran.out) == (0, "")
+    assert "warning: no output is enabled; alerts are only counted\n" in ran.err
+    assert "Events detected: 3\n" in ran.err
+
+
+def test_what_has_no_effect_is_named_in_a_line_each(lanner: Lanner, config: Path, rules: Path, log: Path) -> None:
+    config.write_text("syslog_output: {enabled: true}\nengine: {kind: kmod}\nrules_files: [/none.yaml]\n")
+    ran = lanner("scan", "-c", config, "-r", rules, log)
+    assert ran.err.startswith("warning: not available yet: syslog_output\nnote: without effect: engine\nEvents")
+    ran = lanner("scan", "-c", config, log)
+    assert "note: /none.yaml of `rules_files` not found\n" in ran.err
+    assert "warning: none of `rules_files` is there; the default rules are used\n" in ran.err
+    assert lanner("scan", "-q", "-c", config, "-r", rules, log).err == ""
+
+
+def test_a_configuration_found_by_itself_is_named(
+    lanner: Lanner, tmp_path: Path, rules: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("lanner.yaml").write_text("json_output: true\n")
+    ran = lanner("scan", "-r", rules, log)
+    assert ran.err.startswith("configuration: lanner.yaml\n")
+    assert len(ran.alerts) == 3
+
+
+def test_errors_are_shown_before_anything_is_read(lanner: Lanner, config: Path, log: Path) -> None:
+    config.write_text("json_ouput: true\n")
+    ran = lanner("scan", "-c", config, log)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("error[LN0501]: unknown key `json_ouput`\n")
+    assert "error: the configuration has 1 error\n" in ran.err
+
+
+def test_plugins_that_are_not_loaded_are_missing_for_rules(
+    lanner: Lanner, config: Path, tmp_path: Path, log: Path
+) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("- required_plugin_versions:\n  - {name: json, version: 0.7.0}\n")
+    config.write_text("plugins: [{name: k8saudit}, {name: json}]\nload_plugins: [k8saudit]\n")
+    assert "LN0403" in lanner("scan", "-c", config, "-r", rules, log).err
+    config.write_text("plugins: [{name: k8saudit}, {name: json}]\n")
+    assert "LN0403" not in lanner("scan", "-c", config, "-r", rules, log).err
+
+
+# Where `run` takes events from
+
+
+def settings(text: str, tmp_path: Path) -> Settings:
+    path = tmp_path / "plugins.yaml"
+    path.write_text(text)
+    return Settings(plugins=load_config(str(path)).plugins.sources)
+
+
+ONE = "plugins: [{name: k8saudit, open_params: 'http://:9765/x', init_config: {maxEventSize: 9}}]"
+TWO = "plugins: [{name: k8saudit}, {name: k8saudit-gke, open_params: sub}]"
+
+
+def test_the_configured_plugin_is_the_source(tmp_path: Path) -> None:
+    place = choose_place(None, settings(ONE, tmp_path))
+    assert (place.address, dict(place.options), place.is_configured) == ("http://:9765/x", {"maxEventSize": 9}, True)
+    assert choose_place("k8saudit", settings(ONE, tmp_path)) == place
+    assert choose_place("k8saudit", settings(TWO, tmp_path)).address == DEFAULT_SOURCE
+
+
+def test_what_the_user_names_goes_first(tmp_path: Path) -> None:
+    place = choose_place("audit.log", settings(ONE, tmp_path))
+    assert (place.address, place.is_configured) == ("audit.log", False)
+
+
+def test_the_old_web_server_is_the_source_without_a_plugin() -> None:
+    place = choose_place(None, Settings(audit_endpoint="https://0.0.0.0:1/x", audit_certificate="c.pem"))
+    assert (place.address, dict(place.options), place.is_configured) == (
+        "https://0.0.0.0:1/x",
+        {"sslCertificate": "c.pem"},
+        True,
+    )
+    assert choose_place(None, Settings()).address == DEFAULT_SOURCE
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [(None, "2 plugins are configured to give events"), ("k8saudit-gke", "plugin `k8saudit-gke` is not available yet")],
+)
+def test_a_plugin_that_cannot_be_the_source_is_told(tmp_path: Path, source: str | None, message: str) -> None:
+    with pytest.raises(Failure, match=message):
+        choose_place(source, settings(TWO, tmp_path))
+
+
+@pytest.mark.parametrize("words", [("run", "--dry-run"), ("--dry-run",), ("run", "--workers", "2", "--dry-run")])
+def test_a_configured_address_is_wanted_and_warned_about(
+    lanner: Lanner, config: Path, rules: Path, words: tuple[str, ...]
+) -> None:
+    config.write_text(ONE)
+    ran = lanner(*words, "-c", config, "-r", rules)
+    assert ran.code == 0
+    assert "warning: `http://:9765/x` is open to other machines, and nothing asks who posts\n" in ran.err
+
+
+def test_an_address_of_the_command_line_needs_to_be_allowed(lanner: Lanner, config: Path, rules: Path) -> None:
+    words = ("run", "--dry-run", "-c", config, "-r", rules, "http://0.0.0.0:9765/x")
+    config.write_text("allow_unauthenticated: false\n")
+    assert lanner(*words).code == 2
+    config.write_text("allow_unauthenticated: true\n")
+    assert lanner(*words).code == 0
+
+
+def test_without_a_configuration_its_models_are_not_loaded(rules: Path, log: Path) -> None:
+    code = (
+        "import sys; from lanner.cli.main import execute;"
+        f"execute(['scan', '-q', '-r', {str(rules)!r}, {str(log)!r}]); print(*sys.modules, file=sys.stderr)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=rules.parent)
+    assert not {"lanner.config.models", "lanner.config.load"} & set(ran.stderr.split())

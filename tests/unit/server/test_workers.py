@@ -1,0 +1,336 @@
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from lanner.outputs.base import Output
+from lanner.outputs.format import AlertFormat
+from lanner.outputs.stdout import SharedOutput
+from lanner.server import workers
+from lanner.server.worker import Ended, Job, Latch, Message, Stage, Unable, work
+from lanner.server.workers import LONG_LIFE_S, MAX_DEATHS, MAX_PAUSE_S, Death, Outcome, Restarts, serve_workers
+from lanner.sources.base import SourceError
+from lanner.sources.listener import bind, reserve
+from lanner.sources.webhook import WebhookOptions
+
+from .test_pipeline import EVENT, Memory, engine
+
+# A test runner may have threads of its own; what runs `serve_workers` for users has none.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+
+LOCAL = WebhookOptions(port=0)
+
+
+@pytest.fixture(autouse=True)
+def time_limit() -> Iterator[None]:
+    """Fails a test that waits for what never comes."""
+
+    def too_late(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError("the test took longer than a minute")
+
+    before = signal.signal(signal.SIGALRM, too_late)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def post(port: int, body: bytes = EVENT) -> int:
+    """Post over a connection of its own, and give the status."""
+    connection = HTTPConnection("127.0.0.1", port)
+    try:
+        connection.request("POST", "/k8s-audit", body, {"content-type": "application/json"})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def children() -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+
+
+def terminate(port: int) -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
+@dataclass
+class Run:
+    """Workers, and what was told of them."""
+
+    job: Job
+    started: list[tuple[str, int]] = field(default_factory=list)
+    deaths: list[Death] = field(default_factory=list)
+
+    def serve(self, count: int = 2, *, then: Callable[[int], None] = terminate) -> Outcome:
+        """Run workers; `then` is called with the port once all listen."""
+
+        def on_started(host: str, port: int) -> None:
+            self.started.append((host, port))
+            then(port)
+
+        return serve_workers(self.job, count, on_started=on_started, on_death=self.deaths.append)
+
+
+def run(output: Output | None = None, options: WebhookOptions = LOCAL) -> Run:
+    return Run(Job(options, engine(), output or Memory(), lambda error: None))
+
+
+def test_what_all_workers_counted_is_added_up() -> None:
+    def then(port: int) -> None:
+        assert [post(port) for _ in range(40)] == [200] * 40
+        terminate(port)
+
+    found = run()
+    outcome = found.serve(3, then=then)
+    assert (outcome.stats.events, outcome.stats.bytes) == (40, 40 * len(EVENT))
+    assert outcome.stats.by_rule == {"Seen": 40}
+    assert (outcome.stopped, outcome.restarted, outcome.is_given_up) == (signal.SIGTERM, 0, False)
+    assert found.deaths == []
+
+
+def test_once_started_each_worker_listens_on_the_port_that_is_told() -> None:
+    def then(port: int) -> None:
+        table = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        rows = [line.split() for line in table]
+        listening.append([row[1] for row in rows if row[3] == "0A" and row[1].endswith(f":{port:04X}")])
+        terminate(port)
+
+    listening: list[list[str]] = []
+    found = run()
+    found.serve(3, then=then)
+    assert len(found.started) == 1
+    assert [len(each) for each in listening] == [3]
+
+
+def test_signals_are_given_back_and_nothing_is_left_open() -> None:
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    run().serve()  # the first run also opens what later ones share
+    before = sorted(os.listdir("/proc/self/fd"))
+    run().serve()
+    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert {number: signal.getsignal(number) for number in handlers} == handlers
+    assert children() == []
+
+
+def test_a_worker_that_is_killed_is_replaced_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "MIN_PAUSE_S", 0.01)
+
+    def then(port: int) -> None:
+        os.kill(children()[0], signal.SIGKILL)
+
+    def work_and_tell(job: Job, parent: Connection, gate: Latch, lifeline: Latch) -> None:
+        is_replacement = not gate.is_held
+        if is_replacement:
+            os.kill(os.getppid(), signal.SIGTERM)
+        work(job, parent, gate, lifeline)
+
+    monkeypatch.setattr(workers, "work", work_and_tell)
+    found = run()
+    outcome = found.serve(2, then=then)
+    assert found.deaths == [Death("killed by SIGKILL", 0.01)]
+    assert (outcome.stopped, outcome.restarted, outcome.is_given_up) == (signal.SIGTERM, 1, False)
+
+
+def test_workers_that_die_at_once_again_and_again_end_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(job: Job, parent: Connection, gate: Latch, lifeline: Latch) -> None:
+        os._exit(3)
+
+    monkeypatch.setattr(workers, "MIN_PAUSE_S", 0.001)
+    monkeypatch.setattr(workers, "work", die)
+    found = run()
+    outcome = found.serve(1)
+    assert found.started == []
+    assert found.deaths == [
+        *(Death("ended with status 3", 0.001 * 2**power) for power in range(4)),
+        Death("ended with status 3", None),
+    ]
+    assert (outcome.stopped, outcome.restarted, outcome.is_given_up) == (None, 4, True)
+
+
+def test_a_worker_that_cannot_go_on_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def too_late(certificate: str, key: str | None) -> None:
+        """Stand for the parent's own look at the certificate, which went well."""
+
+    monkeypatch.setattr(workers, "MIN_PAUSE_S", 0.001)
+    monkeypatch.setattr(workers, "tls_context", too_late)
+    found = run(options=WebhookOptions(port=0, is_tls=True, certificate=str(tmp_path / "gone.pem")))
+    assert found.serve(1).is_given_up
+    assert {death.reason for death in found.deaths} == {f"cannot read `{tmp_path}/gone.pem`: no such file"}
+
+
+def test_a_process_that_cannot_be_started_again_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "MIN_PAUSE_S", 0.001)
+    found = run()
+
+    def no_room(*arguments: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    def then(port: int) -> None:
+        monkeypatch.setattr(ForkProcess, "start", no_room)
+        os.kill(children()[0], signal.SIGKILL)
+
+    outcome = found.serve(2, then=then)
+    assert [death.reason for death in found.deaths] == [
+        "killed by SIGKILL",
+        *["not started: resource temporarily unavailable"] * 4,
+    ]
+    assert outcome.is_given_up
+
+
+def test_a_worker_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(job: Job, parent: Connection, gate: Latch, lifeline: Latch) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        parent.send(Stage.LISTENING)
+        threading.Event().wait()
+
+    monkeypatch.setattr(workers, "work", hang)
+    monkeypatch.setattr(workers, "STOP_TIMEOUT_S", 0.1)
+    found = run()
+    outcome = found.serve(2)
+    assert found.deaths == [Death("killed by SIGKILL", None)] * 2
+    assert outcome.restarted == 0
+
+
+def test_when_nobody_reads_the_alerts_any_more_all_end() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    def then(port: int) -> None:
+        assert post(port) == 500
+
+    try:
+        with pytest.raises(BrokenPipeError):
+            run(SharedOutput(writer, AlertFormat())).serve(2, then=then)
+    finally:
+        os.close(writer)
+    assert children() == []
+
+
+def test_a_certificate_that_is_missing_is_an_error_before_anything_is_started(tmp_path: Path) -> None:
+    options = WebhookOptions(port=0, is_tls=True, certificate=str(tmp_path / "none.pem"))
+    with pytest.raises(SourceError, match=r"none\.pem"):
+        run(options=options).serve()
+
+
+def test_a_port_that_other_workers_have_is_in_use() -> None:
+    with reserve("127.0.0.1", 0) as reserved:
+        port = reserved.getsockname()[1]
+        with bind("127.0.0.1", port, is_shared=True), pytest.raises(SourceError, match="address already in use"):
+            run(options=WebhookOptions(port=port)).serve()
+
+
+@dataclass
+class Forked:
+    """A worker by itself."""
+
+    gate: Latch
+    lifeline: Latch
+    messages: Connection
+    port: int
+
+    def hear(self) -> Message:
+        message: Message = self.messages.recv()
+        return message
+
+    def is_listening(self) -> bool:
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+@pytest.fixture
+def worker() -> Iterator[Forked]:
+    """One worker that has been forked, and waits at the gate."""
+    context = get_context("fork")
+    gate, lifeline = Latch(), Latch()
+    reader, writer = context.Pipe(duplex=False)
+    with reserve("127.0.0.1", 0) as reserved:
+        port = reserved.getsockname()[1]
+        job = Job(WebhookOptions(port=port), engine(), Memory(), lambda error: None)
+        process = context.Process(target=work, args=(job, writer, gate, lifeline))
+        process.start()
+        writer.close()
+        yield Forked(gate, lifeline, reader, port)
+        process.kill()
+        process.join()
+    process.close()
+    reader.close()
+    gate.close()
+    lifeline.close()
+
+
+def test_a_worker_listens_once_the_gate_is_open_and_ends_with_its_lifeline(worker: Forked) -> None:
+    assert worker.hear() is Stage.READY
+    assert not worker.messages.poll(0.5), "an open gate would let it listen in far less time"
+    assert not worker.is_listening()
+    worker.gate.let_go()
+    assert worker.hear() is Stage.LISTENING
+    assert post(worker.port) == 200
+    worker.lifeline.let_go()
+    last = worker.hear()
+    assert isinstance(last, Ended)
+    assert (last.stats.events, last.has_reader) == (1, True)
+    assert not worker.is_listening()
+
+
+def test_a_worker_that_has_no_port_says_so_and_ends(worker: Forked) -> None:
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", worker.port))
+        other.listen()
+        assert worker.hear() is Stage.READY
+        worker.gate.let_go()
+        last = worker.hear()
+    assert last == Unable(f"cannot listen on `127.0.0.1:{worker.port}`: address already in use")
+
+
+def test_a_latch_is_let_go_of_once_all_that_hold_it_have() -> None:
+    latch = Latch()
+    copy = os.dup(latch._writer)
+    latch.let_go()
+    latch.let_go()
+    assert not latch.is_held
+    assert wait([latch.reader], timeout=0) == []
+    os.close(copy)
+    latch.wait()
+    latch.close()
+
+
+def test_pauses_double_up_to_their_bound_while_a_worker_dies_young() -> None:
+    restarts = Restarts()
+    pauses = [restarts.pause(0, 1.0, now * LONG_LIFE_S) for now in range(9)]
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert pauses[-1] == MAX_PAUSE_S
+
+
+def test_a_long_life_makes_the_next_pause_short() -> None:
+    restarts = Restarts()
+    assert [restarts.pause(0, 0.0, 0.0), restarts.pause(0, 0.0, 1.0)] == [0.5, 1]
+    assert restarts.pause(0, LONG_LIFE_S, 70.0) == 0.5
+
+
+def test_each_worker_has_pauses_of_its_own() -> None:
+    restarts = Restarts()
+    assert [restarts.pause(number, 0.0, 0.0) for number in (0, 1, 0)] == [0.5, 0.5, 1]
+
+
+@pytest.mark.parametrize(("gap_s", "is_given_up"), [(14.9, True), (15.1, False)])
+def test_it_gives_up_when_too_many_die_young_within_a_minute(gap_s: float, is_given_up: bool) -> None:
+    restarts = Restarts()
+    pauses = [restarts.pause(number, 1.0, number * gap_s) for number in range(MAX_DEATHS)]
+    assert None not in pauses[:-1]
+    assert (pauses[-1] is None) is is_given_up
+
+
+def test_workers_that_lived_long_may_all_die_at_once() -> None:
+    restarts = Restarts()
+    assert [restarts.pause(number, LONG_LIFE_S, 0.0) for number in range(20)] == [0.5] * 20
