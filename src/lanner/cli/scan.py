@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from dataclasses import dataclass
@@ -109,6 +110,7 @@ def scan_paths(
         return ExitCode.DONE
     if console.shows_progress:
         scanner.bar = ProgressBar(total_size(paths), sys.stderr)
+    gc.freeze()  # what was loaded stays; no collection need look at it again
     started = time.perf_counter()
     status = None
     try:

@@ -99,12 +99,10 @@ class AtomCompiler:
             return lambda first, again: f"{first} is not None"
         if left.is_list:
             return self._list_check(operator, repr_set(self._constants, frozenset(values)))
-        if left.is_number:
-            numbers = tuple(n for value in values if (n := semantics.parse_number(value)) is not None)
-            return self._members(operator, numbers) or _guarded(f"{_VALUE} {_PYTHON[operator]} {numbers[0]}")
+        wanted = tuple(map(semantics.parse_number, values)) if left.is_number else values
         if modifier:
-            return self._modified(operator, modifier, values)
-        return self._members(operator, values) or self._text_check(operator, values)
+            return self._modified(operator, modifier, wanted)
+        return self._members(operator, wanted) or _guarded(self._test(operator, wanted))
 
     def _list_check(self, operator: str, values: str) -> _Code:
         if operator == "in":
@@ -120,11 +118,8 @@ class AtomCompiler:
             return lambda first, again: f"{first} == {values[0]!r}"
         return None
 
-    def _text_check(self, operator: str, values: tuple[str, ...]) -> _Code:
-        return _guarded(self._test(operator, values))
-
-    def _test(self, operator: str, values: tuple[str, ...]) -> str:
-        """The check of a text that is there, with `_VALUE` in its place."""
+    def _test(self, operator: str, values: tuple[Any, ...]) -> str:
+        """The check of a value that is there, with `_VALUE` in its place."""
         value = values[0]
         match operator:
             case "contains":
@@ -146,7 +141,7 @@ class AtomCompiler:
             case _:
                 return f"{_VALUE} {_PYTHON[operator]} {value!r}"
 
-    def _modified(self, operator: str, modifier: str, values: tuple[str, ...]) -> _Code:
+    def _modified(self, operator: str, modifier: str, values: tuple[Any, ...]) -> _Code:
         """A check that is made against each value of a list."""
         if operator == "=" and modifier == "anyof":
             return self._members("in", values) or _never
@@ -154,6 +149,8 @@ class AtomCompiler:
             return _guarded(f"{_VALUE} not in {repr_set(self._constants, frozenset(values))}")
         if operator in ("startswith", "endswith") and modifier == "anyof":
             return _guarded(f"{_VALUE}.{operator}({tuple(values)!r})")
+        if operator == "contains" and modifier == "anyof" and len(values) >= _MANY:
+            return _guarded(f"{self._tester('parts', values, semantics.part_test)}({_VALUE})")
         tests = [f"({self._test(operator, (value,))})" for value in values]
         match modifier:
             case "anyof":
@@ -161,7 +158,7 @@ class AtomCompiler:
             case "allof":
                 return _guarded(f"({' and '.join(tests)})")
             case _:
-                return _guarded(f"({' + '.join(tests)}) == 1")
+                return _guarded(f"sum(({', '.join(tests)},)) == 1")
 
     def _dynamic(self, operator: str, left: Operand, right: Operand) -> _Code:
         """A check against another field of the event."""
@@ -181,8 +178,7 @@ class AtomCompiler:
                 case "startswith" | "endswith":
                     test = f"{_VALUE}.{operator}(r)"
                 case "glob" | "iglob":
-                    glob = self._function(semantics.glob_test)
-                    test = f"{glob}(r, {operator == 'iglob'})({_VALUE})"
+                    test = f"{self._function(semantics.glob)}({_VALUE}, r, {operator == 'iglob'})"
                 case _:
                     test = f"{_VALUE} {_PYTHON[operator]} r"
         return lambda first, again: (
@@ -198,6 +194,9 @@ class AtomCompiler:
 
 _VALUE = "\0"
 """Stands for the value in the text of a test; no Python expression holds this character."""
+
+_MANY = 32
+"""Texts that are looked for by one automaton rather than one after the other."""
 
 _PYTHON = {"=": "==", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 

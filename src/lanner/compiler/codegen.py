@@ -20,6 +20,7 @@ import builtins
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any, TypeAlias
 
 from lanner.compiler.atoms import Atom
@@ -57,9 +58,9 @@ class _Writer:
             case Inverse():
                 return f"not {self._nested(formula.part, depth)}"
             case AllOf():
-                return " and ".join(self._nested(part, depth) for part in formula.parts)
+                return " and ".join(map(self._nested, formula.parts, repeat(depth)))
             case AnyOf():
-                return " or ".join(self._nested(part, depth) for part in formula.parts)
+                return " or ".join(map(self._nested, formula.parts, repeat(depth)))
 
     def statement(self, before: str, formula: Formula, after: str) -> list[str]:
         """Lines with the formula between two texts; each part of a conjunction or disjunction has its own line."""

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import re2
-
+from lanner.compiler import semantics
 from lanner.compiler.atoms import Atom, IndexKind
 from lanner.compiler.formula import AllOf, Formula
 
@@ -122,20 +121,11 @@ def _by_prefix(members: Mapping[str, Sequence[Candidate]]) -> Lookup:
 
 
 def _by_part(members: Mapping[str, Sequence[Candidate]]) -> Lookup:
-    """All texts that a value holds, by one automaton over it."""
-    texts = list(members)
-    automaton = re2.Set.SearchSet()
-    for text in texts:
-        automaton.Add(re2.escape(text))
-    automaton.Compile()
+    parts = semantics.parts_of(members)
 
     def find(value: str | None) -> Iterable[Candidate]:
         if value is None:
             return ()
-        try:
-            hits = automaton.Match(value)
-        except UnicodeEncodeError:
-            hits = [n for n, text in enumerate(texts) if text in value]
-        return [found for hit in hits or () for found in members[texts[hit]]]
+        return [found for text in parts(value) for found in members[text]]
 
     return find

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias, assert_never
 
 from lanner.condition import And, Check, Expr, MacroName, Not, Or
@@ -79,15 +80,16 @@ def from_condition(condition: Expr, atom: Callable[[Check], Formula], done: dict
     known = done.get(id(condition))
     if known is not None:
         return known
+    inner = partial(from_condition, atom=atom, done=done)
     match condition:
         case Check():
             result = atom(condition)
         case Not():
-            result = inverse(from_condition(condition.child, atom, done))
+            result = inverse(inner(condition.child))
         case And():
-            result = all_of([from_condition(child, atom, done) for child in condition.children])
+            result = all_of(list(map(inner, condition.children)))
         case Or():
-            result = any_of([from_condition(child, atom, done) for child in condition.children])
+            result = any_of(list(map(inner, condition.children)))
         case MacroName():
             raise ValueError(f"macro `{condition.name}` is not resolved")
         case _:
@@ -132,14 +134,19 @@ def _reduce(formula: AllOf | AnyOf | Inverse, known: Mapping[int, bool], done: d
 
 def atoms(formula: Formula) -> list[int]:
     """The atoms in a formula, from left to right, as often as they stand there."""
-    match formula:
-        case bool():
-            return []
-        case int():
-            return [formula]
-        case Inverse():
-            return atoms(formula.part)
-        case AllOf() | AnyOf():
-            return [atom for part in formula.parts for atom in atoms(part)]
-        case _:
-            assert_never(formula)
+    found: list[int] = []
+    stack = [formula]
+    while stack:
+        part = stack.pop()
+        match part:
+            case bool():
+                pass
+            case int():
+                found.append(part)
+            case Inverse():
+                stack.append(part.part)
+            case AllOf() | AnyOf():
+                stack.extend(reversed(part.parts))
+            case _:
+                assert_never(part)
+    return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, assert_never
 
 from lanner.compiler import semantics
@@ -84,7 +85,9 @@ def variable_name(key: str, taken: Collection[str]) -> str:
     """A name for the value of an operand that says what it is, and that no other variable has."""
     words = re.sub(r"\W+", "_", key.partition(":")[2] or key, flags=re.ASCII).strip("_")
     name = f"v_{words[:_MAX_NAME]}"
-    return name if name not in taken else f"{name}_{len(taken)}"
+    if name not in taken:
+        return name
+    return next(other for n in count(len(taken)) if (other := f"{name}_{n}") not in taken)
 
 
 def paths(operand: Argument) -> Iterator[Path]:
@@ -192,7 +195,8 @@ class OperandCompiler:
 
     def _pointer(self, path: Path, is_list: bool) -> Operand:
         access = self._schema.access(path, is_list=is_list)
-        key = f"{'list' if is_list else 'text'}:{'/'.join(p.replace('/', '~1') for p in path)}"
+        steps = (f"/{step.replace('~', '~0').replace('/', '~1')}" for step in path)
+        key = f"{'list' if is_list else 'text'}:{''.join(steps)}"
         match access.leaf:
             case Leaf.RAW:
                 code = self._walk(access, list_texts if is_list else as_text)
@@ -221,7 +225,9 @@ class OperandCompiler:
 
     def _call(self, node: Call) -> Operand:
         arguments = [self.compile(argument) for argument in node.arguments]
-        key = f"{node.transformer}({','.join(a.key for a in arguments)})[{node.argument}]"
+        key = f"{node.transformer}({','.join(f'{len(a.key)}|{a.key}' for a in arguments)})"
+        if node.argument is not None:
+            key += f"[{node.argument}]"
         first = arguments[0]
         codes = ", ".join(argument.code for argument in arguments)
         match node.transformer:
@@ -236,7 +242,11 @@ class OperandCompiler:
                 return Operand(key, f"{self._function(semantics.getopt)}({codes})", is_list=True)
             case "getopt":
                 return Operand(key, f"{self._function(semantics.getopt_value)}({codes}, {node.argument!r})")
-        transformer = self._function(_TEXT_TRANSFORMERS[node.transformer])
+        transform = _TEXT_TRANSFORMERS[node.transformer]
+        if isinstance(node.arguments[0], Call):  # many in each other: Python bounds the parentheses of an expression
+            code = f"{self._function(semantics.optional(transform, is_list=first.is_list))}({first.code})"
+            return Operand(key, code, is_list=first.is_list, path=first.path)
+        transformer = self._function(transform)
         body = f"{self._function(semantics.each)}({transformer}, t)" if first.is_list else f"{transformer}(t)"
         return Operand(key, self._if_present(first.code, body), is_list=first.is_list, path=first.path)
 

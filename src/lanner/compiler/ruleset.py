@@ -30,6 +30,9 @@ Matching: TypeAlias = Literal["all", "first"]
 MAX_KINDS = 16384
 """Kinds whose function is remembered. A cluster has some thousands; past the bound the table starts anew."""
 
+MAX_KIND_LENGTH = 1024
+"""Characters of a kind that is remembered; a URL may name a resource of a million."""
+
 MAX_FUNCTIONS = 4096
 """Functions that are generated. A cluster needs some hundreds; whoever can send any request could ask for far more, and
 for the milliseconds that each takes to make. Past the bound one function without specialisation serves the rest."""
@@ -58,7 +61,7 @@ class Selection:
             and rule.priority.level <= self.min_priority.level
             and (not self.tags or not self.tags.isdisjoint(rule.tags))
             and self.not_tags.isdisjoint(rule.tags)
-            and not any(fnmatchcase(rule.name, pattern) for pattern in self.disabled)
+            and not any(fnmatchcase(rule.name, pattern.replace("[", "[[]")) for pattern in self.disabled)
         )
 
 
@@ -92,7 +95,8 @@ class RuleSet:
         match, _ = self._specialised(kind)
         if len(self.table) >= MAX_KINDS:
             self.table.clear()
-        self.table[kind] = match
+        if sum(len(part) for part in kind if part) <= MAX_KIND_LENGTH:
+            self.table[kind] = match
         return match
 
     def source(self, kind: Kind) -> str:
@@ -181,6 +185,9 @@ def compile_selected(rules: tuple[Rule, ...], matching: Matching = "all") -> Rul
     operands = OperandCompiler(schema, constants)
     compiler = AtomCompiler(operands, constants)
     done: dict[int, Formula] = {}
+    for check in (check for rule in rules for check in checks(rule.condition)):
+        if id(check) not in done:  # ahead of the walk over the conditions: both are deep
+            done[id(check)] = compiler.atom(check)
     formulas = tuple(from_condition(rule.condition, compiler.atom, done) for rule in rules)
     sources = [render_source(rule, operands, constants) for rule in rules]
     return RuleSet(

@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, wraps
 from typing import Any
 
 import re2
@@ -67,6 +68,19 @@ def each(function: Callable[[str], str | None], values: list[str]) -> list[str] 
             return None
         found.append(result)
     return found
+
+
+@cache
+def optional(function: Callable[[str], str | None], *, is_list: bool) -> Callable[[Any], Any]:
+    """The function for a value, or for all values of a list, that may be missing."""
+
+    @wraps(function)
+    def apply(value: Any) -> Any:
+        if value is None:
+            return None
+        return each(function, value) if is_list else function(value)
+
+    return apply
 
 
 def concat(*texts: str | None) -> str | None:
@@ -177,12 +191,27 @@ def regex_test(pattern: str) -> Test:
 
 
 def glob_test(pattern: str, ignore_case: bool = False) -> Test:
-    """Whether a text matches a pattern of fnmatch(3): `*`, `?`, `[…]`; a backslash makes the next character plain."""
+    """Whether a text matches a pattern of fnmatch(3): `*`, `?`, `[…]`; a backslash makes the next character plain.
+
+    Every text is a pattern; one of more than `MAX_GLOB` characters matches nothing.
+    """
+    if len(pattern) > MAX_GLOB:
+        return _never
     options = re2.Options()
     options.log_errors = False
     options.dot_nl = True
     options.case_sensitive = not ignore_case
-    return _full_match(re2.compile(_glob_to_regex(pattern), options))
+    expression = "".join(map(_glob_part, _GLOB.finditer(_SURROGATE.sub("\ufffd", pattern))))
+    return _full_match(re2.compile(expression, options))
+
+
+def glob(text: str, pattern: str, ignore_case: bool) -> bool:
+    """Whether a text matches a pattern that an event brings; what an event could make take long does not match."""
+    return len(text) * len(pattern) <= _MAX_GLOB_WORK and glob_test(pattern, ignore_case)(text)
+
+
+def _never(text: str) -> bool:
+    return False
 
 
 def _full_match(compiled: Any) -> Test:
@@ -192,44 +221,100 @@ def _full_match(compiled: Any) -> Test:
         try:
             return fullmatch(text) is not None
         except UnicodeEncodeError:
-            return fullmatch(text.encode("utf-8", "replace").decode()) is not None
+            return fullmatch(_SURROGATE.sub("\ufffd", text)) is not None
 
     return test
 
 
-def _glob_to_regex(pattern: str) -> str:
-    out = []
-    at = 0
-    while at < len(pattern):
-        char = pattern[at]
-        at += 1
-        if char == "*":
-            out.append(".*")
-        elif char == "?":
-            out.append(".")
-        elif char == "\\" and at < len(pattern):
-            out.append(re2.escape(pattern[at]))
-            at += 1
-        elif char == "[" and (end := _bracket_end(pattern, at)) is not None:
-            out.append(_bracket(pattern[at:end]))
-            at = end + 1
-        else:
-            out.append(re2.escape(char))
-    return "".join(out)
+MAX_GLOB = 1024
+"""Characters of a pattern of `glob`; names and paths of Kubernetes are shorter."""
+
+_MAX_AUTOMATON = 10_000  # characters of the texts that one automaton looks for; RE2 has room for some 60,000
+_MAX_GLOB_WORK = 10_000_000  # steps of the slowest way that RE2 has; they take a tenth of a second
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_CLASS = r"\[:(?:alnum|alpha|blank|cntrl|digit|graph|lower|print|punct|space|upper|xdigit):\]"
+_GLOB = re.compile(
+    r"(?P<any>\*)|(?P<one>\?)|(?P<text>[^*?\[\\]+)|\\(?P<plain>.)"
+    rf"|\[(?P<negated>[!^]?+)(?P<body>\]?+(?:{_CLASS}|\\.|[^\]\\])*+)\]|(?P<bracket>\[)|(?P<end>\\)",
+    re.DOTALL,
+)
+_BRACKET = re.compile(rf"({_CLASS})|\\?+(.)-\\?+(.)|\\?+(.)", re.DOTALL)
+_ALL = r"\x{0}-\x{10ffff}"
 
 
-def _bracket_end(pattern: str, at: int) -> int | None:
-    """Where the `]` of a bracket stands; a `]` right at its start is one of its characters."""
-    start = at + 1 if pattern[at : at + 1] in ("!", "^") else at
-    end = pattern.find("]", start + 1)
-    return None if end == -1 else end
+def _glob_part(found: re.Match[str]) -> str:
+    """A part of a pattern as a regular expression."""
+    match found.lastgroup:
+        case "any":
+            return ".*"
+        case "one":
+            return "."
+        case "body":
+            return _bracket(found["body"], is_negated=bool(found["negated"]))
+        case "end":  # fnmatch(3): a backslash with nothing behind it matches nothing
+            return f"[^{_ALL}]"
+        case _:
+            return re2.escape(found[found.lastgroup or 0])  # type: ignore[no-any-return]  # re2 has no types
 
 
-def _bracket(body: str) -> str:
-    negated = body[:1] in ("!", "^")
-    chars = body[1:] if negated else body
-    escaped = "".join("\\" + c if c in "[]\\^&~|" else c for c in chars)
-    return f"[{'^' if negated else ''}{escaped}]"
+def _bracket(body: str, *, is_negated: bool) -> str:
+    """The characters between brackets; a range that runs backwards holds none."""
+    parts = []
+    for named, first, last, single in _BRACKET.findall(body):
+        if named or single:
+            parts.append(named or f"\\x{{{ord(single):x}}}")
+        elif first <= last:
+            parts.append(f"\\x{{{ord(first):x}}}-\\x{{{ord(last):x}}}")
+    if not parts:
+        return "." if is_negated else f"[^{_ALL}]"
+    return f"[{'^' if is_negated else ''}{''.join(parts)}]"
+
+
+def parts_of(texts: Iterable[str]) -> Callable[[str], list[str]]:
+    """The function from a text to those of many texts that it holds, each once, by automata over it."""
+    searches = [_search(portion) for portion in _portions(texts)]
+    return lambda text: [found for search in searches for found in search(text)]
+
+
+def part_test(texts: Iterable[str]) -> Test:
+    """Whether a text holds one of many texts."""
+    find = parts_of(texts)
+    return lambda text: bool(find(text))
+
+
+def _portions(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The texts in groups that one automaton has room for."""
+    portion: list[str] = []
+    size = 0
+    for text in dict.fromkeys(texts):
+        size += len(text)
+        if portion and size > _MAX_AUTOMATON:
+            yield portion
+            portion, size = [], len(text)
+        portion.append(text)
+    yield portion
+
+
+def _search(texts: list[str]) -> Callable[[str], list[str]]:
+    def one_by_one(text: str) -> list[str]:
+        return [part for part in texts if part in text]
+
+    automaton = re2.Set.SearchSet()
+    try:
+        for part in texts:
+            automaton.Add(re2.escape(part))
+        automaton.Compile()
+    except (re2.error, UnicodeEncodeError):
+        return one_by_one
+
+    def search(text: str) -> list[str]:
+        try:
+            return [texts[hit] for hit in automaton.Match(text) or ()]
+        except UnicodeEncodeError:
+            return one_by_one(text)
+
+    return search
 
 
 def path_test(paths: Sequence[str]) -> Test:

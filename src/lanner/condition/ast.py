@@ -138,7 +138,9 @@ def children(node: Expr) -> tuple[Expr, ...]:
 
 def checks(node: Expr) -> Iterator[Check]:
     """All checks of a condition, from left to right."""
-    if isinstance(node, Check):
-        yield node
-    for child in children(node):
-        yield from checks(child)
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, Check):
+            yield current
+        stack.extend(reversed(children(current)))

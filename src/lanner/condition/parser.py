@@ -57,12 +57,14 @@ _EXPECTED = {
     "$END": "the end",
 }
 _ESCAPES = {"b": b"\b", "f": b"\f", "n": b"\n", "r": b"\r", "t": b"\t", " ": b"\\", "\\": b"\\", "/": b"/"}
+_NESTING = re.compile(r"[()]|\"(?:[^\"\\]|\\+\"?)*+\"?|'(?:[^'\\]|\\+'?)*+'?")
+"""Parentheses, and quoted texts as the grammar has them: a quote behind a backslash never ends one."""
 _OTHER_LANGUAGES = {"&&": "and", "||": "or", "!": "not", "like": "glob", "matches": "regex", "~": "regex"}
 
 _Node = TypeVar("_Node")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class ParseError(Exception):
     """A text that is not in the language: what is wrong, where in the user's file, and what could be written."""
 
@@ -143,10 +145,10 @@ def _lark() -> Lark:
 
 
 def _nesting(text: str) -> int:
-    """The deepest level of parentheses, those in quoted texts included: a bound, not a measure."""
+    """The deepest level of parentheses outside of quoted texts."""
     depth = deepest = 0
-    for char in re.findall(r"[()]", text):
-        depth += 1 if char == "(" else -1
+    for token in _NESTING.findall(text):
+        depth += {"(": 1, ")": -1}.get(token, 0)
         deepest = max(deepest, depth)
     return deepest
 
@@ -191,7 +193,7 @@ class _Builder(Transformer[Token, Any]):
         return MacroName(str(parts[0]), self._at(meta))
 
     def field(self, meta: Any, parts: list[Token]) -> Field:
-        name, bracket, argument = parts[0].partition("[")
+        name, bracket, argument = str(parts[0]).partition("[")
         return Field(name, _bracketed(parts[0], len(name) + 1, argument) if bracket else None, self._at(meta))
 
     def call(self, meta: Any, parts: list[Any]) -> Call:
@@ -233,7 +235,10 @@ def _bracketed(token: Token, start: int, rest: str) -> str:
 
 
 def _unescape(token: Token, start: int, quoted: str) -> str:
-    """The text between the quotes. Source: libsinsp, filter/escaping.cpp."""
+    """The text between the quotes; bytes that are no UTF-8 become U+FFFD, as they do in events.
+
+    Source: libsinsp, filter/escaping.cpp.
+    """
     body = quoted[1:-1]
     if "\\" not in body:
         return body
@@ -254,7 +259,7 @@ def _unescape(token: Token, start: int, quoted: str) -> str:
             at += 4
         else:
             raise _Refused(f"unknown escape `\\{escape}` in a quoted text", token, start + at + 1, start + at + 3)
-    return out.decode("utf-8", "surrogateescape")
+    return out.decode("utf-8", "replace")
 
 
 def _explain(text: MappedText, problem: UnexpectedInput) -> ParseError:
@@ -277,6 +282,8 @@ def _explain(text: MappedText, problem: UnexpectedInput) -> ParseError:
         return ParseError("condition ends too early", span, label, _help(source, start, word, expected))
     if word[0] in "\"'" and (len(word) == 1 or word[-1] != word[0]):
         return ParseError("quoted text is not closed", span, label, f"end it with {word[0]}")
+    if word[0] in "\"'" and word[-2] == "\\":
+        return ParseError("quoted text is not closed", span, label, "a quote behind a backslash does not end a text")
     return ParseError(f"unexpected `{word}`", span, label, _help(source, start, word, expected))
 
 

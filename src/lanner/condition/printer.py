@@ -60,8 +60,6 @@ def quote(text: str) -> str:
     for at, char in enumerate(text):
         if char == "\\":
             out.append("\\x5c" if text[at + 1 : at + 2] in ("", '"') else "\\\\")
-        elif "\udc80" <= char <= "\udcff":
-            out.append(f"\\x{ord(char) - 0xDC00:02x}")
         elif char in _ESCAPES:
             out.append(_ESCAPES[char])
         elif char < " ":

@@ -120,6 +120,8 @@ class Engine:
         context.first_number += len(batch.events)
         for problem in batch.problems:
             self._report(problem, result, origin)
+        self.stats.malformed += batch.more_problems
+        result.malformed += batch.more_problems
 
     def _evaluate_other(self, batch: Batch, index: int, result: Result, origin: str) -> None:
         """A document that the typed decoder took, though it is no event: a list of events, or something else.

@@ -61,6 +61,7 @@ class Filter:
         for problem in batch.problems:
             self.stats.malformed += 1
             self.stats.add_sample(f"{FLAWS[problem.flaw]}: {problem.sample}")
+        self.stats.malformed += batch.more_problems
 
     def _holds(self, event: Event) -> bool:
         kind = kind_of(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from calendar import timegm
@@ -21,6 +22,8 @@ PLUGIN = "k8saudit"
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 _SECOND = 1_000_000_000
+_FRACTION = re.compile(r"[.,]([0-9]{1,9})")
+_SHORTEST = len("2006-01-02T15:04:05.0Z")
 _MAX_SECONDS = 4096
 """Seconds whose text is remembered: events come in bursts of the same few seconds."""
 
@@ -157,29 +160,30 @@ def parse_time(text: str) -> int | None:
     `metav1.MicroTime` prints six digits and `Z`; other producers give up to nine digits and an offset.
     """
     digits = text[20:-1]
-    if text[-1:] != "Z" or text[19:20] != "." or not (digits.isdigit() and digits.isascii()):
+    if len(text) < _SHORTEST or text[-1] != "Z" or text[19] != "." or not (digits.isdecimal() and digits.isascii()):
         return _parse_any_time(text)
-    fraction = int(digits) * 1000 if len(digits) == 6 else int(digits[:9].ljust(9, "0"))
     start = text[:19]
-    seconds = _seconds.get(start)
-    if seconds is None:
+    second = _seconds.get(start)
+    if second is None:
         try:
-            seconds = timegm(datetime.strptime(start, "%Y-%m-%dT%H:%M:%S").timetuple())
+            second = timegm(datetime.strptime(start, "%Y-%m-%dT%H:%M:%S").timetuple()) * _SECOND
         except ValueError:
             return None
-        _remember(_seconds, start, seconds)
-    return seconds * _SECOND + fraction if seconds > 0 else None
+        _remember(_seconds, start, second)
+    fraction = int(digits) * 1000 if len(digits) == 6 else int(digits[:9].ljust(9, "0"))
+    return second + fraction if second > 0 else None
 
 
 def _parse_any_time(text: str) -> int | None:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        seconds = timegm(moment.utctimetuple())
+    except (ValueError, OverflowError):  # an offset can lead out of the calendar
         return None
-    if moment.tzinfo is None:
+    if moment.tzinfo is None or seconds <= 0:
         return None
-    found = timegm(moment.utctimetuple()) * _SECOND + moment.microsecond * 1000
-    return found if found > 0 else None
+    digits = _FRACTION.search(text)
+    return seconds * _SECOND + (int(digits[1].ljust(9, "0")) if digits else 0)
 
 
 def utc_text(time_ns: int) -> str:

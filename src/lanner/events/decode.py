@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from json import JSONDecodeError, JSONDecoder
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from lanner.events.elements import documents, elements
 from lanner.events.schema import Event, EventSchema
 from lanner.events.skim import skim
 from lanner.events.values import Json, decode_json, encode_json
@@ -23,9 +23,17 @@ from lanner.events.values import Json, decode_json, encode_json
 MAX_LIST_DEPTH = 16
 """Lists in lists: an API server sends one level, and a bound keeps nesting from costing more than its bytes."""
 
+MAX_PROBLEMS = 100
+"""Documents set aside that a batch describes; further ones are only counted."""
+
+_HEADROOM = 24
+"""Calls that stand between the first look at a text and the caller; later looks are from less deep."""
+
 _MAX_SAMPLE = 120
 _BLANK = b" \t\r\n"
+_BOM = b"\xef\xbb\xbf"
 _DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_Result = TypeVar("_Result")
 
 
 class Flaw(StrEnum):
@@ -61,12 +69,14 @@ class Batch:
     """Events in the order in which they came, what was wrong among them, and their texts on demand.
 
     `is_checked` says that all of them are audit events; a batch that was decoded at once may hold documents that only
-    `is_event` can tell, and that `EventDecoder.piecewise` takes apart.
+    `is_event` can tell, and that `EventDecoder.piecewise` takes apart. `more_problems` counts documents that were set
+    aside beyond those in `problems`.
     """
 
     events: list[Event]
     problems: list[Problem] = field(default_factory=list)
     is_checked: bool = False
+    more_problems: int = 0
     _source: bytes = b""
     _is_list: bool = False
     _raws: list[bytes | msgspec.Raw] | None = None
@@ -87,7 +97,6 @@ class _RawList(msgspec.Struct):
 
 _RAWS = msgspec.json.Decoder(msgspec.Raw)
 _RAW_LIST = msgspec.json.Decoder(_RawList)
-_STREAM = JSONDecoder(strict=False)
 
 
 class EventDecoder:
@@ -104,14 +113,14 @@ class EventDecoder:
     def lines(self, block: bytes) -> Batch:
         """Decode documents that follow each other: one a line, several a line, or lists of them."""
         try:
-            return Batch(self._decode_lines(block), _source=block)
+            return Batch(_from_deeper(self._decode_lines, block), _source=block)
         except _DECODE_ERRORS:
             return self._piecewise(block.splitlines())
 
     def body(self, payload: bytes) -> Batch:
         """Decode one document: a webhook's `EventList`, a list, or an event."""
         try:
-            posted = self._decode_list(payload)
+            posted = _from_deeper(self._decode_list, payload)
         except _DECODE_ERRORS:
             return self._piecewise([payload])
         if posted.kind != "EventList":
@@ -124,13 +133,19 @@ class EventDecoder:
 
     def _piecewise(self, documents: list[bytes], flaw: Flaw | None = None) -> Batch:
         batch = Batch([], is_checked=True, _raws=[])
-        for document in documents:
-            if document.strip(_BLANK):
-                self._add(batch, document, flaw)
+        _from_deeper(self._add_all, batch, documents, flaw)
         return batch
 
-    def _add(self, batch: Batch, document: bytes, flaw: Flaw | None) -> None:
-        """Add the events of a line or body, by the first of these ways that reads it."""
+    def _add_all(self, batch: Batch, documents: list[bytes], flaw: Flaw | None) -> None:
+        for document in documents:
+            if document.strip(_BLANK):
+                self._add(batch, document.removeprefix(_BOM), flaw)
+
+    def _add(self, batch: Batch, document: bytes, flaw: Flaw | None, depth: int = MAX_LIST_DEPTH) -> None:
+        """Add the events of a line or body, by the first of these ways that reads it.
+
+        `depth` is how many more lists it may be taken out of.
+        """
         try:
             event = self._decode_event(document)
         except _DECODE_ERRORS:
@@ -141,8 +156,9 @@ class EventDecoder:
                 return
         try:
             value = decode_json(document)
-        except msgspec.DecodeError:
-            self._add_damaged(batch, document, flaw)
+        except msgspec.DecodeError as error:
+            damage = Flaw.TOO_DEEP if isinstance(error.__cause__, RecursionError) else Flaw.CUT_OFF
+            self._add_damaged(batch, document, flaw, flaw or damage, depth)
         else:
             self._add_value(batch, value, document, flaw)
 
@@ -150,33 +166,44 @@ class EventDecoder:
         for item in _items(value, MAX_LIST_DEPTH):
             event = self._schema.from_object(item) if isinstance(item, dict) else None
             if event is None or not (is_event(event) or item.get("kind") == "Event"):  # type: ignore[union-attr]
-                batch.problems.append(_problem(Flaw.NOT_AN_EVENT, encode_json(item)))
+                _set_aside(batch, Flaw.NOT_AN_EVENT, encode_json(item))
             else:
                 _append(batch, event, document if item is value else encode_json(item), flaw)
 
-    def _add_damaged(self, batch: Batch, document: bytes, flaw: Flaw | None) -> None:
-        """Add what can be had from several documents in one line, or from a broken one."""
-        pieces = list(_split(document))
-        if len(pieces) > 1:
+    def _add_damaged(self, batch: Batch, document: bytes, flaw: Flaw | None, damage: Flaw, depth: int) -> None:
+        """Add what can be had from a list, from several documents in one line, or from a broken one."""
+        pieces = documents(document)
+        if len(pieces) == 1:
+            pieces = (elements(document) if depth else None) or []
+            depth -= 1
+        if pieces:
             for piece in pieces:
-                self._add(batch, piece, flaw)
+                self._add(batch, piece, flaw, depth)
             return
         skimmed = skim(document)
-        found = flaw or (Flaw.TOO_DEEP if skimmed.complete and skimmed.dropped else Flaw.CUT_OFF)
         try:
             value = decode_json(skimmed.document)
         except msgspec.DecodeError:
             value = None
         events = len(batch.events)
         if value:
-            self._add_value(batch, value, skimmed.document, found)
+            self._add_value(batch, value, skimmed.document, damage if skimmed.complete else flaw or Flaw.CUT_OFF)
         if len(batch.events) == events:
-            batch.problems.append(_problem(Flaw.NOT_JSON, document))
+            _set_aside(batch, Flaw.NOT_JSON, document)
 
 
 def is_event(event: Event) -> bool:
     """Whether it has what makes an audit event; `kind` is missing from a webhook's items."""
     return event.stage is not None or event.verb is not None or event.auditID is not None
+
+
+def _from_deeper(function: Callable[..., _Result], *arguments: Any, levels: int = _HEADROOM) -> _Result:
+    """Call a function from further down the stack.
+
+    How much nesting a decoder takes depends on how deep its caller is. What is accepted from down here is accepted
+    again when rules look into it.
+    """
+    return _from_deeper(function, *arguments, levels=levels - 1) if levels else function(*arguments)
 
 
 def _append(batch: Batch, event: Event, raw: bytes, flaw: Flaw | None) -> None:
@@ -185,6 +212,13 @@ def _append(batch: Batch, event: Event, raw: bytes, flaw: Flaw | None) -> None:
         batch.problems.append(_problem(flaw, raw, len(batch.events)))
     batch.events.append(event)
     batch._raws.append(raw)
+
+
+def _set_aside(batch: Batch, flaw: Flaw, document: bytes) -> None:
+    if len(batch.problems) < MAX_PROBLEMS:
+        batch.problems.append(_problem(flaw, document))
+    else:
+        batch.more_problems += 1
 
 
 def _problem(flaw: Flaw, document: bytes, event: int | None = None) -> Problem:
@@ -203,21 +237,3 @@ def _items(value: Json, depth: int) -> Iterator[Json]:
             yield from _items(item, depth - 1)
     else:
         yield value
-
-
-def _split(document: bytes) -> Iterator[bytes]:
-    """The documents in a line that holds several; the last one may be broken."""
-    text = document.decode("utf-8", "replace")
-    at = 0
-    while at < len(text):
-        while at < len(text) and text[at] in " \t\r\n":
-            at += 1
-        if at == len(text):
-            return
-        try:
-            _, end = _STREAM.raw_decode(text, at)
-        except (JSONDecodeError, RecursionError, ValueError):
-            yield text[at:].encode()
-            return
-        yield text[at:end].encode()
-        at = end

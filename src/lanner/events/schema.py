@@ -158,7 +158,7 @@ class EventSchema:
         """The attribute for a member: its own name where that is one, else a made-up one."""
         if key.isidentifier() and key.isascii() and not key.startswith("_") and not keyword.iskeyword(key):
             return key
-        return self._names.setdefault(key, f"m{len(self._names)}")
+        return self._names.setdefault(key, f"_{len(self._names)}")
 
 
 def kind_of(event: Event) -> Kind:
@@ -167,8 +167,15 @@ def kind_of(event: Event) -> Kind:
     return event.stage, event.verb, ref and ref.resource, ref and ref.subresource, user and user.username
 
 
+def _is_plain(key: str) -> bool:
+    """Whether msgspec takes the key as the name of a struct's member."""
+    return key.isprintable() and '"' not in key and "\\" not in key
+
+
 def _shape(path: Path) -> Leaf | None:
     """How the value at a path is kept; None for one that needs the event as a whole."""
+    if not all(map(_is_plain, path[:2])):
+        return None
     first = _SHAPE.get(path[0], Leaf.RAW)
     if isinstance(first, Leaf):
         return first if first is Leaf.RAW or len(path) == 1 else None

@@ -39,17 +39,23 @@ _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
 _REPLACEMENT = rb"\ufffd"
+_MAX_DIGITS = 4300
+"""Digits of an integer that Python converts."""
+
+# A text, or the digits before a number's end, its point or its exponent. Each takes all it can: nothing is read twice.
+_NUMBER = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|-?[0-9]++[.eE]?', re.DOTALL)
 
 
 def decode_json(data: bytes | msgspec.Raw) -> Json:
     """Decode one JSON document, numbers with their spelling kept.
 
     Invalid UTF-8 and lone surrogates, which a client can put into a patch, become U+FFFD as they do in the API
-    server's own decoder, so that they cannot hide the rest of a body. Of equal keys the last counts, as there.
+    server's own decoder, so that they cannot hide the rest of a body; nor can an integer of more digits than Python
+    converts, which is kept as a text. Of equal keys the last counts, as there.
 
     Raises:
-        msgspec.DecodeError: the data is no JSON, is nested too deeply (about 900 levels), or has an integer of
-            more than 4,300 digits.
+        msgspec.DecodeError: the data is no JSON, or is nested too deeply (about 900 levels; the cause is a
+            RecursionError then).
     """
     try:
         return _decode(data)  # type: ignore[no-any-return]  # the decoder is untyped: it decodes any JSON
@@ -62,10 +68,17 @@ def decode_json(data: bytes | msgspec.Raw) -> Json:
 def _decode_repaired(data: bytes) -> Json:
     text = data.decode("utf-8", "replace").encode()
     repaired = _ESCAPE.sub(lambda escape: _REPLACEMENT if escape[1] else escape[0], text)
+    repaired = _NUMBER.sub(_without_huge_integer, repaired)
     try:
         return _decode(repaired)  # type: ignore[no-any-return]  # the decoder is untyped: it decodes any JSON
     except RecursionError as error:
         raise msgspec.DecodeError("the data is nested too deeply") from error
+
+
+def _without_huge_integer(found: re.Match[bytes]) -> bytes:
+    text = found[0]
+    is_huge = len(text) > _MAX_DIGITS and text[:1] != b'"' and text[-1:].isdigit()
+    return b'"%b"' % text if is_huge else text
 
 
 def walk(value: Json, keys: Iterable[str]) -> Json:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lanner.compiler import dispatch
+from lanner.compiler import dispatch, semantics
 from lanner.compiler.load import Rule
 from lanner.compiler.output import OutputTemplate
 from lanner.compiler.ruleset import compile_selected
@@ -81,3 +81,20 @@ def test_few_rules_are_tested_one_by_one() -> None:
     rules = [_condition(("=", str(n), "", "")) for n in range(dispatch.MIN_GROUP - 1)]
     compiled = compile_selected(tuple(_rule(n, rule) for n, rule in enumerate(rules)))
     assert "index" not in compiled.source(("ResponseComplete", "create", "pods", None, "alice"))
+
+
+@given(st.lists(st.text("ab.é", max_size=3), min_size=40, max_size=60), st.text("ab.éx\ud800", max_size=6))
+def test_many_texts_are_found_as_one_by_one(texts: list[str], text: str) -> None:
+    assert semantics.part_test(texts)(text) is any(part in text for part in texts)
+
+
+def test_many_texts_of_one_check_are_one_automaton() -> None:
+    texts = ", ".join(f'"tool{n}"' for n in range(50))
+    rule = parse_condition(MappedText.literal(f"ka.useragent contains anyof ({texts})"))
+    engine = Engine(compile_selected((_rule(0, rule),)))
+    assert "parts" in engine.rules.source(("ResponseComplete", "get", "pods", None, "alice"))
+    found = [
+        len(engine.process(b'{"auditID":"a","stage":"x","userAgent":"%s"}' % agent).alerts)
+        for agent in (b"a tool49/1", b"kubectl", b"too")
+    ]
+    assert found == [1, 0, 0]
