@@ -81,6 +81,11 @@ class Batch:
     _is_list: bool = False
     _raws: list[bytes | msgspec.Raw] | None = None
 
+    @property
+    def size(self) -> int:
+        """How many events and problems there are."""
+        return len(self.events) + len(self.problems) + self.more_problems
+
     def raw(self, index: int) -> bytes:
         """The JSON text of one event, as it was sent where it could be decoded at once."""
         if self._raws is None:
@@ -185,10 +190,10 @@ class EventDecoder:
             value = decode_json(skimmed.document)
         except msgspec.DecodeError:
             value = None
-        events = len(batch.events)
+        before = batch.size
         if value:
             self._add_value(batch, value, skimmed.document, damage if skimmed.complete else flaw or Flaw.CUT_OFF)
-        if len(batch.events) == events:
+        if batch.size == before:
             _set_aside(batch, Flaw.NOT_JSON, document)
 
 

@@ -191,6 +191,8 @@ class ValueReader:
 
 def title(mapping: nodes.Mapping) -> Span:
     """The first line's key and value: what the item is."""
+    if not mapping.pairs:
+        return mapping.span
     key, value = mapping.pairs[0]
     same_line = key.span.position[0] == value.span.position[0]
     return Span(key.span.file, key.span.start, value.span.end if same_line else key.span.end)

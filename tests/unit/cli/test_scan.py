@@ -180,7 +180,7 @@ BAD_INPUTS = {
     "invalid UTF-8 in a value": (event().replace(b"Metadata", b"Meta\xff\xfedata"), 1, 0, 0),
     "invalid UTF-8 in the name": (event().replace(b'"web"', b'"we\xffb"'), 1, 0, 0),
     "an escaped NUL": (event(name="a\x00b"), 1, 0, 0),
-    "a raw NUL": (b"\x00" + event(), 0, 1, 0),
+    "a raw NUL": (b"\x00" + event(), 1, 1, 0),
     "duplicate keys": (event().replace(b'{"kind"', b'{"verb": "get", "verb": "list", "kind"'), 1, 0, 0),
     "a byte order mark": (b"\xef\xbb\xbf" + event(), 1, 0, 0),
     "CRLF": (event().replace(b"\n", b"\r\n") * 2, 2, 0, 0),

@@ -99,7 +99,7 @@ def test_a_document_over_several_lines_is_told_from_json_lines(start: bytes, exp
     assert is_one_document(start) is expected
 
 
-@pytest.mark.parametrize("start", [b'[{"a":1}\n,{"b":2}\n]\n', b'[\n]\n', b'{"kind":"EventList"\n,"items":[]}\n'])
+@pytest.mark.parametrize("start", [b'[{"a":1}\n,{"b":2}\n]\n', b"[\n]\n", b'{"kind":"EventList"\n,"items":[]}\n'])
 def test_a_document_with_its_commas_in_front_is_one(start: bytes) -> None:
     assert is_one_document(start)
 

@@ -1,0 +1,1 @@
+"""What Lanner costs, as ratios within one run: `python -m benchmarks`."""
