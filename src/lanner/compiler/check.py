@@ -16,7 +16,7 @@ from lanner.compiler import lint
 from lanner.compiler.problem import Problem
 from lanner.compiler.resolve import Closed
 from lanner.compiler.scope import Scope
-from lanner.compiler.semantics import parse_number, regex_options
+from lanner.compiler.semantics import MAX_GLOB, parse_number, regex_options
 from lanner.condition import ArgumentList, Call, Check, Field, Literal, LiteralList, Place, to_text
 from lanner.condition.ast import Argument, Operand, children
 from lanner.condition.operators import OPERATORS
@@ -223,7 +223,7 @@ def _fits(operator: str, kind: Kind) -> bool:
 
 
 def _values(check: Check, kind: Kind, values: Iterable[Literal], scope: Scope) -> Iterator[Problem]:
-    plain = kind.type is FieldType.STRING and check.operator != "regex"
+    plain = kind.type is FieldType.STRING and check.operator not in ("regex", "glob", "iglob")
     for value in values:
         if plain and not _NOTEWORTHY.search(value.text):
             continue
@@ -234,6 +234,8 @@ def _values(check: Check, kind: Kind, values: Iterable[Literal], scope: Scope) -
             yield Problem("LN0206", message, value.place, help="write a decimal number without a sign")
         elif check.operator == "regex":
             yield from _regex(value)
+        elif check.operator in ("glob", "iglob") and len(value.text) > MAX_GLOB:
+            yield Problem("LN0206", f"the pattern has more than {MAX_GLOB:,} characters", value.place)
         yield from lint.suspicious(check, value, scope)
 
 

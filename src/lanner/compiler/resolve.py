@@ -35,7 +35,7 @@ from lanner.rules.model import Broken, Collection, Entry, ListDef, MacroDef
 MAX_NODES = 200_000
 """Checks, connectives and values of one condition with everything put in."""
 
-MAX_DEPTH = 400
+MAX_DEPTH = 300
 """Levels of one condition with everything put in; the code that is made of it nests as deep."""
 
 _BARE = re.compile(r"[^()\"'\s=,]+")

@@ -20,7 +20,7 @@ from lanner.events.schema import Event, EventSchema
 from lanner.events.skim import skim
 from lanner.events.values import Json, decode_json, encode_json
 
-MAX_LIST_DEPTH = 16
+MAX_LIST_DEPTH = 4
 """Lists in lists: an API server sends one level, and a bound keeps nesting from costing more than its bytes."""
 
 MAX_PROBLEMS = 100
