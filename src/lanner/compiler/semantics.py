@@ -16,7 +16,6 @@ from typing import Any
 
 import re2
 
-Text = str
 Test = Callable[[str], bool]
 
 _LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
