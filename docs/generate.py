@@ -21,8 +21,8 @@ from lanner import LoadResult, compile_rules, load_rules
 from lanner.cli.main import COMMANDS, FALCO
 from lanner.compiler.load import LoadedRules, Rule
 from lanner.condition.operators import MODIFIERS, OPERATORS, TRANSFORMERS
-from lanner.config.models import STANDING, Standing
 from lanner.config.reader import bare, config_info
+from lanner.config.section import STANDING, Standing
 from lanner.diagnostics import CODES, Severity
 from lanner.events.schema import Kind
 from lanner.fields.listing import render_fields

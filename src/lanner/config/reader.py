@@ -17,7 +17,8 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import inspect
 
-from lanner.config.models import WORDS, Config
+from lanner.config.models import Config
+from lanner.config.section import WORDS
 from lanner.diagnostics import Diagnostics
 from lanner.rules.nodes import Mapping, Node, Scalar, Sequence
 
@@ -121,19 +122,27 @@ def _boolean(node: Node, info: Info, diagnostics: Diagnostics, key: str) -> Any:
 
 
 def _integer(node: Node, info: Info, diagnostics: Diagnostics, key: str) -> Any:
-    bounds = " of at least 0" if info.ge == 0 else ""
-    bounds += f" and at most {info.le}" if info.le is not None else ""
     if isinstance(node, Scalar) and _INTEGER.fullmatch(node.text):
         value = _as_integer(node.text)
-        if (info.ge is None or value >= info.ge) and (info.le is None or value <= info.le):
+        if _is_within(value, info):
             return value
-    return _misfit(node, f"a whole number{bounds}", diagnostics, key)
+    return _misfit(node, f"a whole number{_bounds(info)}", diagnostics, key)
 
 
 def _number(node: Node, info: Info, diagnostics: Diagnostics, key: str) -> Any:
-    if isinstance(node, Scalar) and _NUMBER.fullmatch(node.text):
+    if isinstance(node, Scalar) and _NUMBER.fullmatch(node.text) and _is_within(float(node.text), info):
         return float(node.text)
-    return _misfit(node, "a number", diagnostics, key)
+    return _misfit(node, f"a number{_bounds(info)}", diagnostics, key)
+
+
+def _is_within(value: float, info: Info) -> bool:
+    return (info.ge is None or value >= info.ge) and (info.le is None or value <= info.le)
+
+
+def _bounds(info: Info) -> str:
+    named = (("at least", info.ge), ("at most", info.le))
+    bounds = [f"{words} {bound}" for words, bound in named if bound is not None]
+    return f" of {' and '.join(bounds)}" if bounds else ""
 
 
 def _text(node: Node, info: Info, diagnostics: Diagnostics, key: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,10 +12,10 @@ import yaml
 from msgspec import inspect
 
 from lanner.config.environment import Expanded
-from lanner.config.models import STANDING, Standing
 from lanner.config.options import ORIGIN
 from lanner.config.plugins import parsed_options
 from lanner.config.reader import bare, config_info
+from lanner.config.section import HIDDEN, STANDING, Standing
 from lanner.diagnostics import Diagnostics
 from lanner.diagnostics.render import printable
 from lanner.rules.nodes import Mapping, Node, Scalar, Sequence
@@ -35,6 +36,7 @@ _IN_TEXT = (
 )
 """Secrets within texts: in addresses, and in headers that a command sends."""
 
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.I)
 _PLAIN = re.compile(r"[A-Za-z0-9/_.][\w/.:@%+-]*", re.ASCII)
 
 
@@ -61,6 +63,8 @@ def _entry(name: str, node: Node, info: Any, depth: int) -> Iterator[str]:
     kind = bare(info, node) if info is not None else None
     if name == "init_config":
         node = _options(node)
+    if (getattr(info, "extra", None) or {}).get(HIDDEN):
+        node = _hidden(node)
     if isinstance(node, Scalar):
         yield f"{indent}{_key(name)}: {_scalar(name, node, kind)}  # {_origin(node)}"
     elif _SECRET.search(name):
@@ -114,6 +118,18 @@ def _default(field: Any, depth: int) -> Iterator[str]:
 def _options(node: Node) -> Node:
     """`init_config` as the mapping that its text holds, so that secrets in it are masked too."""
     return parsed_options(node, Diagnostics())
+
+
+def _hidden(node: Node) -> Node:
+    """The node with all its values masked, but for the kinds of addresses: `slack://***`."""
+    match node:
+        case Scalar():
+            kind = _SCHEME.match(node.text)
+            return replace(node, text=f"{kind[0] if kind else ''}{MASK}", style='"')
+        case Sequence():
+            return replace(node, items=tuple(map(_hidden, node.items)))
+        case Mapping():
+            return replace(node, pairs=tuple((key, _hidden(value)) for key, value in node.pairs))
 
 
 def _scalar(name: str, node: Scalar, kind: Any) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping as Table
 
-from lanner.config.models import STANDING, Config, Standing
+from lanner.config.models import Config
 from lanner.config.reader import config_info
+from lanner.config.section import STANDING, Standing
 from lanner.rules.nodes import Mapping, Node, Scalar, Sequence
 
 _OFF = {"", "0", "false", "no", "off", "n"}

@@ -50,8 +50,8 @@ def value(schema: dict[str, Any]) -> str:
         return str(schema["enum"][0])
     values = {
         "boolean": "true",
-        "integer": "1",
-        "number": "1.5",
+        "integer": str(schema.get("minimum", 1)),
+        "number": str(schema.get("minimum", 1.5)),
         "array": "[]",
         "string": str(schema.get("default", "x")),
     }

@@ -104,3 +104,19 @@ def test_any_text_is_read_again_as_it_was(tmp_path_factory: pytest.TempPathFacto
         key: masked(value) for key, value in kept.items()
     }.items()
     assert again.keys() == kept.keys()
+
+
+def test_addresses_of_services_and_values_of_headers_are_masked_whatever_they_hold(tmp_path: Path) -> None:
+    text = """
+http_output: {headers: {Cookie: a=geheim, X-Team: "${TEAM}"}}
+notify_outputs:
+  - name: ops
+    urls: [slack://geheim/b/c, "mailto://geheim:x@example.com?to=geheim", geheim, "${URL}"]
+"""
+    lines = shown(tmp_path, text, "notify_outputs[0].urls[]=pagerduty://geheim", TEAM="geheim", URL="tgram://geheim/1")
+    assert "geheim" not in lines
+    found = yaml.safe_load(lines)
+    assert found["http_output"]["headers"] == {"Cookie": "***", "X-Team": "***"}
+    assert found["notify_outputs"][0]["urls"] == [
+        "slack://***", "mailto://***", "***", "tgram://***", "pagerduty://***"
+    ]  # fmt: skip
