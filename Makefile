@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+READY_FOR_DOCS := $(VENV)/.ready-for-docs
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types bench bench-compare docs serve clean
@@ -15,6 +16,10 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
+	@touch $@
+
+$(READY_FOR_DOCS): $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group docs
 	@touch $@
 
 demo: $(READY) ## post a recorded audit log to a real webhook server and show its alerts
@@ -37,8 +42,10 @@ bench: $(READY) ## what an event costs, beside decoding alone
 bench-compare: $(READY) ## the same for another commit, in alternation: make bench-compare REF=main~1
 	@$(BIN)/python -m benchmarks.compare $(REF)
 
-docs: $(READY) ## write the reference pages that are made from tables
+docs: $(READY_FOR_DOCS) ## write the reference pages that are made from tables, and the site of the documentation
 	@$(BIN)/python -m docs.generate
+	@rm -rf site
+	@$(BIN)/python -m sphinx --builder html --fail-on-warning --fresh-env --quiet --doctree-dir $(VENV)/doctrees docs site
 
 serve: $(READY) ## listen for audit webhooks on loopback
 	@$(BIN)/lanner run

@@ -68,3 +68,10 @@ def test_every_key_of_the_configuration() -> None:
     sections = [each for each in config_schema()["$defs"].values() if each["type"] == "object"]
     keys = {key for section in sections for key in section["properties"]}
     assert [key for key in keys if f"| `{key}` |" not in text] == []
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    listed = set((ROOT / "docs" / "index.md").read_text(encoding="utf-8").splitlines())
+    pages = [path.relative_to(ROOT / "docs").with_suffix("") for path in (ROOT / "docs").rglob("*.md")]
+    unlisted = [str(each) for each in pages if str(each) not in listed and each.parts[0] != "adr"]
+    assert unlisted == ["index"]
