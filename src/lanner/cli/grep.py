@@ -10,10 +10,12 @@ import click
 
 from lanner.cli.diagnostics import show
 from lanner.cli.interrupts import Interrupts, Stopped
+from lanner.cli.loading import load_names
 from lanner.cli.messages import ColorChoice, Console, ExitCode, Failure, counted
-from lanner.cli.options import color_option, quiet_option
+from lanner.cli.options import color_option, names_option, quiet_option
 from lanner.engine.filter import Filter, compile_filter
 from lanner.outputs.format import escape, for_terminal
+from lanner.rules.model import Collection
 from lanner.sources.base import Framing, Limits, SourceError
 from lanner.sources.files import scan
 
@@ -24,6 +26,7 @@ from lanner.sources.files import scan
 @click.option("--output", metavar="TEXT", help="Print this text for each event, with fields as in a rule's output.")
 @click.option("-c", "--count", "is_count", is_flag=True, help="Print only how many events there are.")
 @click.option("-v", "--invert", "is_inverted", is_flag=True, help="Print the events for which it does not hold.")
+@names_option
 @quiet_option
 @color_option
 @click.pass_context
@@ -35,6 +38,7 @@ def grep(
     output: str | None,
     is_count: bool,
     is_inverted: bool,
+    rules_files: tuple[str, ...],
     quiet: bool,
     color: ColorChoice,
 ) -> None:
@@ -43,7 +47,8 @@ def grep(
     PATH is a file, a folder, a glob pattern or `-` for standard input.
     """
     console = Console(quiet=quiet, color=color)
-    search = Search(_filter(condition, output, console, inverted=is_inverted))
+    names = load_names(rules_files, console)
+    search = Search(_filter(condition, output, console, inverted=is_inverted, names=names))
     status = None
     try:
         with Interrupts() as interrupts:
@@ -94,13 +99,13 @@ class Search:
 _LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")
 
 
-def _filter(condition: str, output: str | None, console: Console, *, inverted: bool) -> Filter:
+def _filter(condition: str, output: str | None, console: Console, *, inverted: bool, names: Collection) -> Filter:
     """Compile the condition.
 
     Raises:
         Failure: It has errors, which are shown.
     """
-    compiled, found = compile_filter(condition, output, inverted=inverted)
+    compiled, found = compile_filter(condition, output, inverted=inverted, names=names)
     if compiled is None:
         show(found.errors, sys.stderr, console)
         raise Failure("the condition or the output has errors", "`lanner fields` lists what they can ask for")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib.resources import as_file, files
 
@@ -12,8 +12,12 @@ from lanner.cli.diagnostics import show
 from lanner.cli.messages import Console, Failure, counted
 from lanner.cli.settings import Settings, Switch
 from lanner.compiler.load import LoadedRules, LoadResult, Rule, load
+from lanner.compiler.single import NO_NAMES
 from lanner.diagnostics import SourceFile
+from lanner.rules.collector import collect
 from lanner.rules.files import read_rule_files
+from lanner.rules.model import Collection
+from lanner.rules.reader import read_file
 
 
 def load_files(settings: Settings) -> tuple[list[SourceFile], LoadResult]:
@@ -47,6 +51,23 @@ def load_rules(settings: Settings, console: Console) -> LoadedRules:
     for source, number in result.rules.not_evaluated.items():
         console.note(f"note: {counted(number, 'rule')} of source `{source}` are not evaluated")
     return replace(result.rules, rules=tuple(_switched(rule, settings.switches) for rule in result.rules.rules))
+
+
+def load_names(paths: Sequence[str], console: Console) -> Collection:
+    """The macros and lists of rule files, for a condition that stands by itself.
+
+    Raises:
+        Failure: The files have errors, which are shown.
+    """
+    if not paths:
+        return NO_NAMES
+    files, found = read_rule_files(paths)
+    read = [read_file(file, found) for file in files]
+    collection = collect((item for each in read if each for item in each.items), found)
+    if found.errors:
+        show(found.errors, sys.stderr, console)
+        raise Failure(f"the rules have {counted(len(found.errors), 'error')}", "`lanner rules check FILE…` shows all")
+    return collection
 
 
 def _switched(rule: Rule, switches: Iterable[Switch]) -> Rule:

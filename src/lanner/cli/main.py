@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "config": ("lanner.cli.config:config", "Check and show the configuration."),
         "fields": ("lanner.cli.fields:fields", "List what rules can ask of an event."),
         "grep": ("lanner.cli.grep:grep", "Print the events for which a condition holds."),
+        "stats": ("lanner.cli.stats:stats", "Count and rank events by fields."),
     }
 )
 """Command to where it is defined and what the help says of it, in the order of the help."""

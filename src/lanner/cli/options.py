@@ -55,6 +55,17 @@ rules_option: Option = click.option(
     multiple=True,
     help="Rule file or folder; repeatable. None: the default rule set.",
 )
+names_option: Option = click.option(
+    "-r",
+    "--rules",
+    "rules_files",
+    metavar="PATH",
+    multiple=True,
+    help="Rule file or folder whose macros and lists the condition can use; repeatable.",
+)
+jobs_option: Option = click.option(
+    "-j", "--jobs", type=click.IntRange(1, 256), default=1, metavar="N", help="Use N processes, over parts of files."
+)
 color_option: Option = click.option(
     "--color",
     type=click.Choice(["auto", "always", "never"]),

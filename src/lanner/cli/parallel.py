@@ -1,56 +1,49 @@
-"""Scanning with several processes: files in parts, alerts in the order of the input."""
+"""Work over files with several processes: files in parts, results in the order of the input."""
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from lanner.cli.messages import ExitCode, Failure
-from lanner.compiler.ruleset import RuleSet
-from lanner.engine.engine import Engine
-from lanner.engine.stats import Stats
-from lanner.outputs.format import AlertFormat
-from lanner.sources.base import Framing, Limits, SourceError
+from lanner.sources.base import Delivery, Limits, SourceError
 from lanner.sources.parts import Part, read_part, split
 
 _AHEAD = 2
 """Parts in work for each process: the next one is at hand when one is done, and few results wait for their turn."""
 
+T = TypeVar("T")
+Work: TypeAlias = Callable[[Iterable[Delivery]], T]
+"""What a process does with the deliveries of one part."""
+
 
 @dataclass(slots=True)
-class PartResult:
-    """What came of one part: its alerts as lines, what was counted, and what could not be read."""
+class PartResult(Generic[T]):
+    """What came of one part, and what of it could not be read."""
 
     part: Part
-    lines: bytes = b""
-    stats: Stats = field(default_factory=Stats)
+    value: T
     errors: list[tuple[str, str, str | None]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Worker:
-    engine: Engine
-    alert_format: AlertFormat
+_work: Work[Any] | None = None
+"""Set before the processes start, so that they share with their parent what it needs, such as compiled rules."""
 
 
-_worker: _Worker | None = None
-"""Of a worker process: made before it starts, so that it shares the compiled rules with its parent."""
-
-
-def scan_parts(
-    paths: Sequence[str], rules: RuleSet, alert_format: AlertFormat, processes: int, errors: list[SourceError]
-) -> Iterator[PartResult]:
-    """Evaluate all events of the paths with several processes.
+def map_parts(
+    paths: Sequence[str], work: Work[T], processes: int, errors: list[SourceError]
+) -> Iterator[PartResult[T]]:
+    """Have all parts of the paths worked on by several processes.
 
     Args:
         paths: As for `scan`, without standard input.
-        rules: What to detect.
-        alert_format: How alerts look.
+        work: What is done with a part; its result is sent back to this process.
         processes: How many work at a time.
         errors: Takes paths that cannot be found.
 
@@ -60,16 +53,16 @@ def scan_parts(
     Raises:
         Failure: A process was killed.
     """
-    global _worker  # noqa: PLW0603 - what forked processes inherit
-    _worker = _Worker(Engine(rules), alert_format)
+    global _work  # noqa: PLW0603 - what forked processes inherit
+    _work = work
     pool = ProcessPoolExecutor(
         processes, multiprocessing.get_context("fork"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
     )
-    waiting: deque[Future[PartResult]] = deque()
+    waiting: deque[Future[PartResult[T]]] = deque()
     parts = split(paths, on_error=errors.append)
     try:
         for part in parts:
-            waiting.append(pool.submit(_evaluate, part))
+            waiting.append(pool.submit(_work_on, part))
             if len(waiting) >= processes * _AHEAD:
                 yield waiting.popleft().result()
         while waiting:
@@ -80,24 +73,11 @@ def scan_parts(
         pool.shutdown(cancel_futures=True)
 
 
-def _evaluate(part: Part) -> PartResult:
-    assert _worker is not None  # noqa: S101 - INVARIANT: set before the process was forked
-    engine, result = _worker.engine, PartResult(part)
+def _work_on(part: Part) -> PartResult[Any]:
+    assert _work is not None  # noqa: S101 - INVARIANT: set before the process was forked
+    errors: list[tuple[str, str, str | None]] = []
 
     def on_error(error: SourceError) -> None:
-        result.errors.append((error.path, error.reason, error.help))
+        errors.append((error.path, error.reason, error.help))
 
-    lines = []
-    for delivery in read_part(part, Limits(), on_error=on_error):
-        found = engine.process(
-            delivery.payload,
-            body=delivery.framing is Framing.BODY,
-            truncated=delivery.truncated,
-            size=delivery.size,
-            origin=delivery.origin,
-        )
-        if found.alerts:
-            lines.append(_worker.alert_format.encode_all(found.alerts))
-    result.lines = b"".join(lines)
-    result.stats = engine.take_stats()
-    return result
+    return PartResult(part, _work(read_part(part, Limits(), on_error=on_error)), errors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from signal import SIGALRM
 
@@ -13,8 +14,8 @@ import click
 from lanner.cli.detection import compile_settings, open_stdout
 from lanner.cli.interrupts import Interrupts, Stopped
 from lanner.cli.messages import Console, ExitCode, Failure
-from lanner.cli.options import PriorityType, detection_options
-from lanner.cli.parallel import scan_parts
+from lanner.cli.options import PriorityType, detection_options, jobs_option
+from lanner.cli.parallel import map_parts
 from lanner.cli.progress import ProgressBar
 from lanner.cli.settings import Settings
 from lanner.cli.summary import close
@@ -22,7 +23,7 @@ from lanner.engine.engine import Engine
 from lanner.engine.stats import Stats
 from lanner.outputs.stdout import StdoutOutput
 from lanner.rules.priority import Priority
-from lanner.sources.base import Framing, Limits, SourceError
+from lanner.sources.base import Delivery, Framing, Limits, SourceError
 from lanner.sources.files import STDIN, total_size
 from lanner.sources.files import scan as read_paths
 
@@ -54,9 +55,7 @@ class Verdict:
 @click.option(
     "--fail-on", type=PriorityType(), metavar="PRIORITY", help="Exit with 3 after an alert of this priority or above."
 )
-@click.option(
-    "-j", "--jobs", type=click.IntRange(1, 256), default=1, metavar="N", help="Use N processes, over parts of files."
-)
+@jobs_option
 @click.option("--strict", is_flag=True, help="Exit with 1 when events were malformed.")
 @click.pass_context
 def scan(
@@ -177,20 +176,37 @@ class Scanner:
         """
         errors: list[SourceError] = []
         done = 0
-        for result in scan_parts(paths, self.engine.rules, self.output.format, jobs, errors):
+        for result in map_parts(paths, self._evaluate, jobs, errors):
+            lines, stats = result.value
             with interrupts.held():
                 for error in (*errors, *(SourceError(*found) for found in result.errors)):
                     self._on_error(error)
                 errors.clear()
-                self.engine.stats.add(result.stats)
-                if result.lines:
+                self.engine.stats.add(stats)
+                if lines:
                     self.clear()
-                    self.output.write_lines(result.lines)
+                    self.output.write_lines(lines)
                     self.output.flush()
             done += result.part.size
             self._on_progress(done)
         for error in errors:
             self._on_error(error)
+
+    def _evaluate(self, deliveries: Iterable[Delivery]) -> tuple[bytes, Stats]:
+        """In a process of its own: the alerts of a part as lines, and what was counted."""
+        self.engine.take_stats()  # what this process may have inherited is the parent's to count
+        lines = []
+        for delivery in deliveries:
+            found = self.engine.process(
+                delivery.payload,
+                body=delivery.framing is Framing.BODY,
+                truncated=delivery.truncated,
+                size=delivery.size,
+                origin=delivery.origin,
+            )
+            if found.alerts:
+                lines.append(self.output.format.encode_all(found.alerts))
+        return b"".join(lines), self.engine.take_stats()
 
     def clear(self) -> None:
         """Take the bar off the terminal until there is progress again."""

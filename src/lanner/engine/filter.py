@@ -1,18 +1,23 @@
-"""`Filter`: the events for which a condition holds, as `lanner grep` prints them."""
+"""`Filter`: the events for which a condition holds, as `lanner grep` prints them and `lanner stats` counts them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lanner.compiler.load import Rule
 from lanner.compiler.ruleset import compile_selected
-from lanner.compiler.single import check_single
+from lanner.compiler.single import NO_NAMES, check_single
+from lanner.compiler.template import FieldValue
 from lanner.diagnostics import Diagnostics
 from lanner.engine.stats import Stats
 from lanner.events.context import Context, host_name
 from lanner.events.decode import FLAWS, Batch, EventDecoder, Flaw, is_event
 from lanner.events.schema import Event, kind_of
+from lanner.rules.model import Collection
+
+EVERY_EVENT = "evt.source exists"
+"""A condition that holds for every event, and costs nothing."""
 
 
 class Filter:
@@ -26,6 +31,16 @@ class Filter:
         self._decoder = EventDecoder(self._rules.schema)
         self._context = Context(host_name(), time.time_ns)
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names of the fields that `fields` gives, as they were asked for."""
+        return tuple(extra.key for extra in self._rules.rules[0].extra_fields)
+
+    @property
+    def numbers_events(self) -> bool:
+        """Whether it asks for an event's running number, so that events must be selected in one place."""
+        return self._rules.numbers_events
+
     def select(
         self, payload: bytes, *, body: bool = False, truncated: bool = False
     ) -> Iterator[tuple[bytes, str | None]]:
@@ -36,6 +51,17 @@ class Filter:
             body: Whether the payload is one document.
             truncated: Whether the payload is what was kept of an event beyond the size limit.
         """
+        render = self._rules.render[0] if self._prints else None
+        for batch, index, event in self._selected(payload, body, truncated):
+            yield batch.raw(index), render(event, self._context)[0] if render else None
+
+    def fields(self, payload: bytes, *, body: bool = False, truncated: bool = False) -> Iterator[dict[str, FieldValue]]:
+        """Give the fields of each selected event, by `keys`; the parameters are those of `select`."""
+        render, context = self._rules.render[0], self._context
+        for _, _, event in self._selected(payload, body, truncated):
+            yield render(event, context)[1]
+
+    def _selected(self, payload: bytes, body: bool, truncated: bool) -> Iterator[tuple[Batch, int, Event]]:
         decoder = self._decoder
         if truncated:
             batch = decoder.piecewise(payload, Flaw.TOO_LARGE)
@@ -43,7 +69,8 @@ class Filter:
             batch = decoder.body(payload) if body else decoder.lines(payload)
         yield from self._select(batch)
 
-    def _select(self, batch: Batch) -> Iterator[tuple[bytes, str | None]]:
+    def _select(self, batch: Batch) -> Iterator[tuple[Batch, int, Event]]:
+        """The selected events with their places in their batches; the context is at each while it is looked at."""
         context = self._context
         context.begin(batch)
         for index, event in enumerate(batch.events):
@@ -56,7 +83,7 @@ class Filter:
             self.stats.events += 1
             context.at(event, index)
             if self._holds(event) is not self._inverted:
-                yield batch.raw(index), self._rules.render[0](event, context)[0] if self._prints else None
+                yield batch, index, event
         context.first_number += len(batch.events)
         for problem in batch.problems:
             self.stats.malformed += 1
@@ -73,13 +100,25 @@ class Filter:
 
 
 def compile_filter(
-    condition: str, output: str | None = None, *, inverted: bool = False
+    condition: str = EVERY_EVENT,
+    output: str | None = None,
+    *,
+    inverted: bool = False,
+    fields: Iterable[str] = (),
+    names: Collection = NO_NAMES,
 ) -> tuple[Filter | None, Diagnostics]:
-    """Make a filter of a condition, and of an output text for what it selects.
+    """Make a filter of a condition, and of an output text or fields for what it selects.
+
+    Args:
+        condition: As in a rule.
+        output: What `Filter.select` renders.
+        inverted: Select the events for which the condition does not hold.
+        fields: What `Filter.fields` gives.
+        names: Macros and lists that the condition can use.
 
     Returns:
         The filter, or None when there are errors; and what was found.
     """
     diagnostics = Diagnostics()
-    rule = check_single(condition, output, diagnostics)
+    rule = check_single(condition, output, diagnostics, fields=fields, names=names)
     return None if rule is None else Filter(rule, inverted=inverted), diagnostics

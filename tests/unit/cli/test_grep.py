@@ -78,3 +78,39 @@ def test_an_unreadable_path_is_a_failure(lanner: Lanner, log: Path, tmp_path: Pa
     ran = lanner("grep", "-c", "ka.verb exists", tmp_path / "none", log)
     assert (ran.code, ran.out) == (1, "3\n")
     assert "no such file" in ran.err
+
+
+def test_macros_and_lists_of_rule_files_can_be_used(lanner: Lanner, log: Path, rules: Path) -> None:
+    ran = lanner("grep", "-r", rules, "pod and not ka.user.name in (quiet_users)", "--output", "%ka.user.name", log)
+    assert ran.out == "alice\neve\n"
+
+
+@pytest.mark.parametrize(
+    ("condition", "output", "line"),
+    [
+        (
+            "ka.verb = create and ka.target.resource = namespaces",
+            "[%jevt.value[/stageTimestamp]]Namespace Created: name=%ka.target.name",
+            "[2026-11-21T10:00:00.500000Z]Namespace Created: name=foo",
+        ),
+        (
+            "ka.verb = create and ka.target.resource = configmaps"
+            " and jevt.value[/requestObject/data] contains aws_access_key_id",
+            "[%jevt.value[/stageTimestamp]]Configmap Created: name=%ka.target.name"
+            " Configmap=%jevt.value[/requestObject/data]",
+            '[2026-11-21T10:00:00.500000Z]Configmap Created: name=foo Configmap={"aws_access_key_id":"AKIA"}',
+        ),
+    ],
+)
+def test_a_filter_and_a_transformation_are_a_condition_and_an_output(
+    lanner: Lanner, tmp_path: Path, condition: str, output: str, line: str
+) -> None:
+    log = tmp_path / "log"
+    body = {"data": {"aws_access_key_id": "AKIA"}}
+    log.write_bytes(
+        b"".join(
+            event(verb=verb, more={"objectRef": {"resource": resource, "name": "foo"}, "requestObject": body})
+            for verb, resource in (("create", "namespaces"), ("delete", "namespaces"), ("create", "configmaps"))
+        )
+    )
+    assert lanner("grep", condition, "--output", output, log).out == f"{line}\n"

@@ -94,3 +94,21 @@ def test_an_event_is_selected_where_the_condition_holds(condition: Any, members:
     found, _ = compile_filter(to_text(condition))
     assert found is not None
     assert bool(list(found.select(text))) is holds(condition, members)
+
+
+def test_fields_are_given_by_name_in_their_types() -> None:
+    found, _ = compile_filter(fields=["ka.verb", "ka.user.groups", "evt.rawtime", "ka.verb", "len(ka.user.groups)"])
+    assert found is not None
+    assert found.keys == ("ka.verb", "ka.user.groups", "evt.rawtime", "len(ka.user.groups)")
+    sent = event("a", user={"groups": ["x", "y"]}, stageTimestamp="1970-01-01T00:00:01.000000Z")
+    assert list(found.fields(sent)) == [
+        {"ka.verb": "a", "ka.user.groups": ["x", "y"], "evt.rawtime": 10**9, "len(ka.user.groups)": 2}
+    ]
+
+
+def test_without_a_condition_every_event_is_selected() -> None:
+    found, _ = compile_filter(fields=["ka.verb"])
+    assert found is not None
+    sent = b"\n".join((A, b'{"kind":"Event"}', listed(B)))
+    assert [each["ka.verb"] for each in found.fields(sent)] == ["a", None, "b"]
+    assert found.numbers_events is False
