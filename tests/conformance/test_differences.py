@@ -16,6 +16,8 @@ import lanner
 from lanner.cli.main import execute
 from lanner.engine.engine import DAMAGED_EVENT
 from lanner.outputs.format import AlertFormat
+from lanner.outputs.program import ProgramOptions, ProgramOutput
+from lanner.outputs.sink import RefusedError
 from lanner.outputs.stdout import StdoutOutput
 from lanner.server.pipeline import Pipeline
 from lanner.sources.base import Delivery, Limits
@@ -568,3 +570,13 @@ def test_summary_stream(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes
     assert out.endswith(b" Notice alice\n")
     assert out.count(b"\n") == 1
     assert err.startswith(b"Events detected: 1\n")
+
+
+def test_program_output(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Falco starts the program with its own standard output, and does not look at what `pclose` gives."""
+    alerts = make_engine(tmp_path, rule("A", "ka.verb = create", "'%ka.user.name'")).process(line()).alerts
+    output = ProgramOutput(ProgramOptions(program="grep -o alice; exit 3"), AlertFormat())
+    with pytest.raises(RefusedError, match="status 3"):
+        output.write(alerts)
+    output.close()
+    assert capfd.readouterr() == ("", "alice\n")

@@ -1,12 +1,11 @@
-"""Alerts to the standard input of a program. Source: Falco, outputs_program.cpp, without its shell."""
+"""Alerts to the standard input of a program. Source: Falco, outputs_program.cpp."""
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
-import re
 import select
-import shlex
 import signal
 import subprocess
 import time
@@ -20,8 +19,7 @@ from lanner.outputs.sink import Encoding, OptionError, RefusedError
 
 _STDERR = 2
 _TRY_AGAIN = os.EX_TEMPFAIL
-# What is quoted, or else what only a shell understands.
-_FOR_A_SHELL = re.compile(r"""'[^']*'|\\.|"(?:\\.|[^"\\$`])*"|(?P<syntax>[;|&<>()$`\n])""")
+_NOT_STARTED = (126, 127)  # what a shell says of a command that cannot be executed, or that is not there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +27,7 @@ class ProgramOptions:
     """The keys of `program_output`, and one of Lanner's own.
 
     Attributes:
-        program: The program and its arguments, quoted as in a shell; no shell reads them.
+        program: A command for `/bin/sh`, as in Falco: pipes, redirections and variables mean what they do there.
         keep_alive: Start it once and give it a line an alert, and again when it ended or after SIGUSR1; else it is
             started for each alert.
         timeout_s: How long it may take for an alert before it is killed: to read it, or without `keep_alive` to end.
@@ -43,8 +41,11 @@ class ProgramOptions:
 class ProgramOutput:
     """Starts a program and writes alerts to it; what it prints goes to standard error.
 
-    Without `keep_alive`, a program that ends with another status than 0 has refused the alert; with status 75
-    (`EX_TEMPFAIL` of sysexits.h) it asks to be given it again later.
+    INVARIANT: The shell reads the operator's own text, and nothing else. Alerts reach the program on its standard input
+    alone, never on its command line or in its environment.
+
+    Without `keep_alive`, a program that ends with another status than 0 has refused the alert. Status 75 (`EX_TEMPFAIL`
+    of sysexits.h) asks for it again later; 126 and 127 say that there is no such command, and nothing about the alert.
     """
 
     max_batch: ClassVar[int] = 1
@@ -53,9 +54,12 @@ class ProgramOutput:
         """Check the options; nothing is started before the first write.
 
         Raises:
-            OptionError: The program's command line cannot be used.
+            OptionError: There is no command, or one that no shell could be given.
         """
-        self._arguments = arguments_of(options.program)
+        if not options.program.strip():
+            raise OptionError("program", "empty", "write the command that reads alerts on its standard input")
+        if "\0" in options.program:
+            raise OptionError("program", "holds a NUL character")
         self._options = options
         self._encoding = encoding
         self._process: subprocess.Popen[bytes] | None = None
@@ -79,80 +83,99 @@ class ProgramOutput:
         """Nothing waits: each line is in the program's pipe."""
 
     def close(self) -> None:
-        """Let a program that was kept alive read to the end; it is killed when that takes too long."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        assert process.stdin is not None  # noqa: S101 - INVARIANT: `_start` asks for a pipe
-        with suppress(OSError):
-            process.stdin.close()
-        try:
-            process.wait(self._options.timeout_s)
-        except subprocess.TimeoutExpired:
-            _kill(process)
+        """Let a program that was kept alive read to the end; it is killed when that takes too long.
+
+        Raises:
+            OSError: It did not end well, so that it may not have dealt with the last alerts.
+        """
+        status = self._end()
+        if status:
+            raise OSError(_ended(status))
 
     def reopen(self) -> None:
         """Start a program that is kept alive anew with the next write."""
         self._wants_reopen = True
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        # A session of its own: Ctrl-C on the terminal is for Lanner, which lets the program finish; and all that the
-        # program started can be killed with it.
-        return subprocess.Popen(  # noqa: S603 - the user's own command, no part of it from an event
-            self._arguments, stdin=subprocess.PIPE, stdout=_STDERR, bufsize=0, start_new_session=True
-        )
-
     def _run(self, line: bytes) -> None:
-        name = self._arguments[0]
-        with self._start() as process:
-            try:
-                process.communicate(line, timeout=self._options.timeout_s)
-            except subprocess.TimeoutExpired:
-                # An event's author may have chosen what it hangs on: with it again, it would hold up all others.
-                _kill(process)
-                raise RefusedError(f"`{name}` did not end within {self._options.timeout_s:g} s") from None
-        if process.returncode == _TRY_AGAIN:
-            raise OSError(f"`{name}` asks to try again later")
-        if process.returncode != 0:
-            raise RefusedError(f"`{name}` ended with status {process.returncode}")
+        process = self._start()
+        try:
+            process.communicate(line, timeout=self._options.timeout_s)
+        except subprocess.TimeoutExpired:
+            # An event's author may have chosen what it hangs on: with it again, it would hold up all others.
+            self._kill()
+            raise RefusedError(f"the program did not end within {self._options.timeout_s:g} s") from None
+        finally:
+            self._end()
+        status = process.returncode
+        if status == _TRY_AGAIN:
+            raise OSError("the program asks to try again later")
+        if status in _NOT_STARTED:
+            raise OSError(_ended(status))
+        if status != 0:
+            raise RefusedError(_ended(status))
 
     def _feed(self, line: bytes) -> None:
-        process = self._running()
-        assert process.stdin is not None  # noqa: S101 - INVARIANT: `_start` asks for a pipe
+        pipe = self._pipe()
         try:
-            _write_all(process.stdin.fileno(), line, self._options.timeout_s)
+            _write_all(pipe, line, self._options.timeout_s)
+        except BrokenPipeError as error:
+            raise OSError(_ended(self._end())) from error
         except OSError:
-            _kill(process)
-            self.close()
+            self._kill()
+            self._end()
             raise
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _pipe(self) -> int:
+        """The standard input of a program that runs, which does not block."""
         wants_reopen, self._wants_reopen = self._wants_reopen, False
         if self._process is not None and (wants_reopen or self._process.poll() is not None):
             self.close()
-        if self._process is None:
-            self._process = self._start()
-            assert self._process.stdin is not None  # noqa: S101 - INVARIANT: `_start` asks for a pipe
-            os.set_blocking(self._process.stdin.fileno(), False)
+        process = self._process if self._process is not None else self._start()
+        assert process.stdin is not None  # noqa: S101 - INVARIANT: `_start` asks for a pipe
+        os.set_blocking(process.stdin.fileno(), False)
+        return process.stdin.fileno()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # A session of its own: Ctrl-C on the terminal is for Lanner, which lets the program finish; and all that the
+        # program started can be killed with it.
+        self._process = subprocess.Popen(  # noqa: S602 - the operator's own command, no part of it from an event
+            self._options.program, shell=True, stdin=subprocess.PIPE, stdout=_STDERR, bufsize=0, start_new_session=True
+        )
+        # Whoever closes the outputs waits for no longer than he likes; what hangs then must not outlive the process.
+        atexit.register(self._kill)
         return self._process
 
+    def _end(self) -> int:
+        """Close the program's standard input, wait, and give its status; 0 also when there is none."""
+        process = self._process
+        if process is None:
+            return 0
+        if process.stdin is not None:
+            with suppress(OSError):
+                process.stdin.close()
+        try:
+            process.wait(self._options.timeout_s)
+        except subprocess.TimeoutExpired:
+            self._kill()
+        atexit.unregister(self._kill)
+        self._process = None
+        return process.returncode
 
-def arguments_of(program: str) -> list[str]:
-    """The program and its arguments.
+    def _kill(self) -> None:
+        """Kill the program and what it started, and take its status."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
-    Raises:
-        OptionError: There is none, a quote does not end, or the text needs a shell.
-    """
-    try:
-        words = shlex.split(program)
-    except ValueError as error:
-        raise OptionError("program", "a quote that does not end") from error
-    if not words:
-        raise OptionError("program", "empty", "name the program that reads alerts on its standard input")
-    if any(found["syntax"] for found in _FOR_A_SHELL.finditer(program)):
-        help = f"write `sh -c {shlex.quote(program)}`"
-        raise OptionError("program", "pipes, redirections and variables need a shell, and none reads this", help)
-    return words
+
+def _ended(status: int) -> str:
+    """What to say of a status; not the command, which may hold a password."""
+    if status < 0:
+        return f"the program was ended by signal {-status}"
+    why = " (its command cannot be found or executed)" if status in _NOT_STARTED else ""
+    return f"the program ended with status {status}{why}"
 
 
 def _write_all(pipe: int, line: bytes, timeout_s: float) -> None:
@@ -166,10 +189,3 @@ def _write_all(pipe: int, line: bytes, timeout_s: float) -> None:
             raise TimeoutError(errno.ETIMEDOUT, "the program does not read")
         with suppress(BlockingIOError):
             rest = rest[os.write(pipe, rest) :]
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill the program and what it started, and take its status."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
