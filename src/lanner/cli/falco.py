@@ -39,7 +39,9 @@ class Flags:
     rules_files: tuple[str, ...]
     options: tuple[str, ...]
     output_format: Literal["text", "markdown", "json"]
+    markdown: bool
     names_only: bool
+    more_output: str
     events: str | None
     is_dry_run: bool
     stop_after_s: float
@@ -48,7 +50,22 @@ class Flags:
     verbose: bool
 
 
+_SYSCALL_DETAILS = frozenset({"c", "container", "cg", "k", "kubernetes", "kg"})
+"""What `-p` takes for details of system calls; events of the API server have none."""
+
+
+def _refuse_syscalls(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    """Answer a flag of Falco that only concerns system calls.
+
+    Raises:
+        Failure: The flag is given.
+    """
+    if value:
+        raise Failure(f"`{parameter.opts[0]}` only concerns system calls, which Lanner does not read", "leave it out")
+
+
 _unavailable = partial(click.option, callback=refuse, expose_value=False)
+_of_syscalls = partial(click.option, callback=_refuse_syscalls, expose_value=False, is_flag=True)
 _OPTIONS: Sequence[Option] = (
     click.option("-c", "config_file", metavar="PATH", help="Configuration file."),
     click.option("-r", "rules_files", metavar="PATH", multiple=True, help="Rule file or folder; repeatable."),
@@ -75,6 +92,7 @@ _OPTIONS: Sequence[Option] = (
         default="text",
         help="With --list: how to print.",
     ),
+    click.option("--markdown", is_flag=True, help="Older form of --format markdown."),
     click.option("--list-plugins", is_flag=True, help="List the plugins that are built in, then end."),
     _unavailable("--plugin-info", metavar="NAME", help="Describe a plugin (not available yet)."),
     _unavailable(
@@ -92,6 +110,14 @@ _OPTIONS: Sequence[Option] = (
         default=0,
         help="Stop after so many seconds; 0: never.",
     ),
+    click.option(
+        "-p",
+        "--print",
+        "more_output",
+        metavar="TEXT",
+        default="",
+        help="Older form of -o append_output: this text behind every output; -pk and -pc add nothing.",
+    ),
     click.option("-P", "--pidfile", metavar="FILE", help="Write the process id to this file."),
     click.option("-U", "--unbuffered", is_flag=True, help="Hand on each alert at once; Lanner always does."),
     click.option("-v", "verbose", is_flag=True, help="Show warnings of rule files in full."),
@@ -99,6 +125,9 @@ _OPTIONS: Sequence[Option] = (
     click.option("--support", is_flag=True, help="Show what helps to report a problem, as JSON, then end."),
     click.option("--config-schema", is_flag=True, help="Print the JSON Schema of configurations, then end."),
     click.option("--rule-schema", is_flag=True, help="Print the JSON Schema of rule files, then end."),
+    _of_syscalls("-i", help="Refused: only concerns system calls."),
+    _of_syscalls("--list-events", help="Refused: only concerns system calls."),
+    _of_syscalls("--page-size", help="Refused: only concerns system calls."),
 )
 
 
@@ -111,9 +140,18 @@ def falco(context: click.Context, /, **given: Any) -> None:
     if flags.config_schema or flags.rule_schema:
         context.exit(_print_schema(flags))
     console = Console(quiet=not _detects(flags), verbose=flags.verbose, progress=False)
-    settings = read_settings(flags.config_file, flags.options, flags.rules_files, console)
+    settings = _with_more_output(read_settings(flags.config_file, flags.options, flags.rules_files, console), flags)
     status = _report(flags, settings)
     context.exit(_detect(flags, settings) if status is None else status)
+
+
+def _with_more_output(settings: Settings, flags: Flags) -> Settings:
+    """What `-p` asks for besides. Source: Falco 0.44, init_falco_engine.cpp."""
+    if flags.more_output in _SYSCALL_DETAILS or not flags.more_output:
+        return settings
+    from lanner.compiler.load import AppendOutput  # noqa: PLC0415 - `--version` does not need it
+
+    return replace(settings, append_output=(*settings.append_output, AppendOutput(extra_output=flags.more_output)))
 
 
 def _detects(flags: Flags) -> bool:
@@ -140,7 +178,8 @@ def _report(flags: Flags, settings: Settings) -> ExitCode | None:
     if flags.list_plugins:
         return reports.print_plugins()
     if flags.list_fields is not None:
-        return reports.print_fields(flags.list_fields, flags.output_format, names_only=flags.names_only)
+        output_format = "markdown" if flags.markdown else flags.output_format
+        return reports.print_fields(flags.list_fields, output_format, names_only=flags.names_only)
     console = Console(verbose=flags.verbose)
     if flags.validate:
         return reports.print_validation(replace(settings, rules_files=flags.validate), console)

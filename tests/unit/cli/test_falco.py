@@ -190,6 +190,38 @@ def test_flags_that_are_not_there_yet_say_so(lanner: Lanner, words: list[str]) -
     assert ran.err.startswith(f"error: `{words[0]}` is not available yet\n")
 
 
+@pytest.mark.parametrize("flag", ["-i", "--list-events", "--page-size"])
+def test_flags_about_system_calls_say_so(lanner: Lanner, flag: str) -> None:
+    ran = lanner(flag)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == (
+        f"error: `{flag}` only concerns system calls, which Lanner does not read\n  help: leave it out\n"
+    )
+
+
+def test_a_text_is_put_behind_every_output(lanner: Lanner, rules: Path, log: Path) -> None:
+    ran = lanner("-r", rules, "-p", "verb=%ka.verb", "-e", log)
+    assert [line.split(" ", 2)[2] for line in ran.out.splitlines()] == [
+        "pod created (user=alice pod=web) verb=create",
+        "eve did get verb=get",
+    ]
+
+
+def test_a_text_behind_outputs_is_checked_as_part_of_them(lanner: Lanner, rules: Path, log: Path) -> None:
+    ran = lanner("-r", rules, "-p", "%ka.no.such", "-e", log)
+    assert (ran.code, ran.out) == (2, "")
+    assert "error[LN0302]" in ran.err
+
+
+@pytest.mark.parametrize("flag", ["-pk", "-pc", "-pkubernetes"])
+def test_details_of_system_calls_are_none_of_an_audit_event(lanner: Lanner, rules: Path, log: Path, flag: str) -> None:
+    assert lanner("-r", rules, flag, "-e", log).out == lanner("-r", rules, "-e", log).out
+
+
+def test_markdown_is_a_format(lanner: Lanner) -> None:
+    assert lanner("--list", "--markdown").out == lanner("--list", "--format", "markdown").out
+
+
 def test_an_unknown_flag_is_a_usage_error(lanner: Lanner) -> None:
     ran = lanner("--no-such-flag")
     assert (ran.code, ran.out) == (2, "")
