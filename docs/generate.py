@@ -6,8 +6,7 @@ A test compares the committed pages with what is written here, so that neither c
 from __future__ import annotations
 
 import sys
-import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import click
 import msgspec
+from docs.markup import between, code, page, table
 from msgspec import inspect
 
 from lanner import LoadResult, compile_rules, load_rules
@@ -31,9 +31,6 @@ from lanner.rules.keys import EXCEPTION_KEYS, ITEMS, REQUIREMENT_KEYS, Key
 DOCS = Path(__file__).parent
 RULES = DOCS.parent / "src" / "lanner" / "data" / "rules"
 
-_WIDTH = 120
-_NOTE = "<!-- Written by `python -m docs.generate`; change the table in the code instead. -->\n"
-
 
 def main() -> None:
     """Write every page whose text has changed, and name it."""
@@ -49,13 +46,6 @@ def pages() -> dict[str, str]:
     return {name: write() for name, write in _PAGES.items()}
 
 
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table."""
-    columns = [*head]
-    lines = [columns, ["---"] * len(columns), *([_cell(text) for text in row] for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
 def command_of(place: str) -> click.Command:
     """Import a command that is given as `module:name`."""
     module, name = place.split(":")
@@ -63,21 +53,6 @@ def command_of(place: str) -> click.Command:
     if not isinstance(command, click.Command):
         raise TypeError(f"`{place}` is no command")
     return command
-
-
-def _cell(text: str) -> str:
-    """The text on one line, with what Markdown would take for markup outside of code escaped."""
-    parts = " ".join(text.split()).replace("|", "\\|").split("`")
-    return "`".join(part if at % 2 else part.replace("<", "\\<").replace("*", "\\*") for at, part in enumerate(parts))
-
-
-def _page(title: str, intro: str, *parts: str) -> str:
-    wrapped = textwrap.fill(intro, _WIDTH, break_long_words=False, break_on_hyphens=False)
-    return "\n".join([f"# {title}\n", _NOTE, f"{wrapped}\n", *parts])
-
-
-def _code(text: str) -> str:
-    return f"`{text}`" if text else ""
 
 
 # Reference pages
@@ -89,7 +64,7 @@ def _fields() -> str:
         "name stand for an argument: `[key]` is needed, `[[index]]` may be left out. The least audit level is the "
         "one from which an API server records what the field reads."
     )
-    return _page("Fields", intro, render_fields("markdown"))
+    return page("Fields", intro, render_fields("markdown"))
 
 
 def _diagnostics() -> str:
@@ -101,12 +76,12 @@ def _diagnostics() -> str:
     parts = []
     for severity, title in ((Severity.ERROR, "Errors"), (Severity.WARNING, "Warnings")):
         rows = [
-            (_code(row.code), row.title, row.explanation, _code(row.falco or ""))
+            (code(row.code), row.title, row.explanation, code(row.falco or ""))
             for row in CODES.values()
             if row.severity is severity
         ]
         parts.append(f"## {title}\n\n{table(('code', 'title', 'meaning', 'Falco'), rows)}")
-    return _page("Diagnostics", intro, *parts)
+    return page("Diagnostics", intro, *parts)
 
 
 def _operators() -> str:
@@ -115,7 +90,7 @@ def _operators() -> str:
         ("operator", "texts", "numbers", "lists", "takes a list", "holds when the value is or does this"),
         (
             (
-                _code(row.name),
+                code(row.name),
                 *("yes" if getattr(row, kind) else "" for kind in kinds),
                 "yes" if row.takes_list else "",
                 row.description,
@@ -123,10 +98,10 @@ def _operators() -> str:
             for row in OPERATORS.values()
         ),
     )
-    modifiers = table(("modifier", "meaning"), ((_code(name), text) for name, text in MODIFIERS.items()))
-    transformers = table(("transformer", "gives"), ((_code(f"{name}("), text) for name, text in TRANSFORMERS.items()))
+    modifiers = table(("modifier", "meaning"), ((code(name), text) for name, text in MODIFIERS.items()))
+    transformers = table(("transformer", "gives"), ((code(f"{name}("), text) for name, text in TRANSFORMERS.items()))
     intro = "The words of the condition language, from its tables. [Semantics](semantics.md) explains how they work."
-    return _page(
+    return page(
         "Operators",
         intro,
         f"## Operators\n\n{operators}",
@@ -143,13 +118,13 @@ def _rule_files() -> str:
     parts = [_keys_table(f"`{kind}`", keys) for kind, keys in ITEMS.items()]
     parts.append(_keys_table("An exception", EXCEPTION_KEYS))
     parts.append(_keys_table("A plugin requirement", REQUIREMENT_KEYS))
-    return _page("Keys of rule files", intro, *parts)
+    return page("Keys of rule files", intro, *parts)
 
 
 def _keys_table(title: str, keys: Mapping[str, Key]) -> str:
     rows = (
         (
-            _code(key.name),
+            code(key.name),
             key.form.value,
             *("yes" if flag else "" for flag in (key.required, key.append, key.replace)),
             key.description,
@@ -167,7 +142,7 @@ def _default_rules() -> str:
         "given. Rules that Falco's official rule file has too have the same names. [Writing "
         "rules](../guide/writing-rules.md) shows how to adjust them."
     )
-    lists = table(("list", "items"), ((_code(each.name), str(len(each.items))) for each in loaded.lists))
+    lists = table(("list", "items"), ((code(each.name), str(len(each.items))) for each in loaded.lists))
     parts = [
         f"## Lists\n\nOverride these to fit the rules to a cluster. Empty ones are there to be filled in.\n\n{lists}"
     ]
@@ -177,7 +152,7 @@ def _default_rules() -> str:
             parts.append(
                 f"## {path.name}\n\n{table(('rule', 'priority', 'description', 'tags'), map(_rule_row, here))}"
             )
-    return _page("Default rules", intro, *parts)
+    return page("Default rules", intro, *parts)
 
 
 def _rule_row(rule: Rule) -> tuple[str, str, str, str]:
@@ -191,7 +166,7 @@ def _configuration() -> str:
         "no need of them; those that are not yet there have a meaning that a later version brings. "
         "[Configuration](../guide/configuration.md) explains how files, options and variables come together."
     )
-    return _page("Keys of the configuration", intro, *_section_tables("Keys", config_info()))
+    return page("Keys of the configuration", intro, *_section_tables("Keys", config_info()))
 
 
 def _section_tables(title: str, info: Any, inherited: Standing = Standing.USED) -> Iterator[str]:
@@ -199,15 +174,15 @@ def _section_tables(title: str, info: Any, inherited: Standing = Standing.USED) 
     rows, below = [], []
     for key in info.fields:
         kind, standing = bare(key.type), max((key.type.extra or {}).get(STANDING, inherited), inherited, key=_rank)
-        default = "" if key.required or isinstance(kind, inspect.StructType) else _code(_json(_default_of(key)))
-        rows.append((_code(key.name), default, standing.value, key.type.extra_json_schema["description"]))
+        default = "" if key.required or isinstance(kind, inspect.StructType) else code(_json(_default_of(key)))
+        rows.append((code(key.name), default, standing.value, key.type.extra_json_schema["description"]))
         inner = _section_of(kind.item_type) if isinstance(kind, inspect.ListType) else kind
         if isinstance(inner, inspect.StructType):
             below.append((key.name, inner, standing))
     yield f"## {title}\n\n{table(('key', 'default', 'standing', 'meaning'), rows)}"
     for name, inner, standing in below:
         path = name if title == "Keys" else f"{title.strip('`')}.{name}"
-        yield from _section_tables(_code(path), inner, standing)
+        yield from _section_tables(code(path), inner, standing)
 
 
 def _section_of(kind: Any) -> Any:
@@ -233,7 +208,7 @@ def _commands() -> str:
     intro = "Every command with its options, as `--help` shows them."
     parts = [part for name, (place, _) in COMMANDS.items() for part in _command(f"lanner {name}", command_of(place))]
     parts += _command("lanner, with Falco's flags", command_of(FALCO))
-    return _page("Commands", intro, *parts)
+    return page("Commands", intro, *parts)
 
 
 def _command(title: str, command: click.Command) -> list[str]:
@@ -246,7 +221,7 @@ def _command(title: str, command: click.Command) -> list[str]:
     ]
     usage = f"`{' '.join([title, *arguments])}`"
     rows = [
-        (", ".join(map(_code, [*option.opts, *option.secondary_opts])), _value_of(option, command), option.help or "")
+        (", ".join(map(code, [*option.opts, *option.secondary_opts])), _value_of(option, command), option.help or "")
         for option in command.params
         if isinstance(option, click.Option)
     ]
@@ -254,7 +229,7 @@ def _command(title: str, command: click.Command) -> list[str]:
 
 
 def _value_of(option: click.Option, command: click.Command) -> str:
-    return "" if option.is_flag else _code(option.make_metavar(click.Context(command)))
+    return "" if option.is_flag else code(option.make_metavar(click.Context(command)))
 
 
 # The generated code that the architecture page shows
@@ -272,22 +247,12 @@ def _architecture() -> str:
     text = (DOCS / "explanation" / "architecture.md").read_text(encoding="utf-8")
     rules = compile_rules(_loaded(load_rules([DOCS / _EXAMPLE])))
     example = (DOCS / _EXAMPLE).read_text(encoding="utf-8")
-    text = _between(text, "example", f"```yaml\n{example}```")
+    text = between(text, "example", f"```yaml\n{example}```")
     for name, kind in _KINDS.items():
-        code = rules.source(kind).rstrip("\n")
-        text = _between(
-            text,
-            name,
-            f"```text\n{code}\n```" if code else "No function: no rule can match, and nothing is evaluated.",
-        )
+        function = rules.source(kind).rstrip("\n")
+        nothing = "No function: no rule can match, and nothing is evaluated."
+        text = between(text, name, f"```text\n{function}\n```" if function else nothing)
     return text
-
-
-def _between(text: str, name: str, content: str) -> str:
-    start, end = f"<!-- generated: {name} -->\n", f"<!-- end: {name} -->\n"
-    before, _, rest = text.partition(start)
-    _, _, after = rest.partition(end)
-    return f"{before}{start}\n{content}\n\n{end}{after}"
 
 
 def _loaded(result: LoadResult) -> LoadedRules:
