@@ -15,6 +15,7 @@ from typing import Any
 import click
 import msgspec
 from docs.markup import between, code, page, table
+from docs.rule_tests import rule_tests
 from msgspec import inspect
 
 from lanner import LoadResult, compile_rules, load_rules
@@ -269,6 +270,7 @@ _PAGES: Mapping[str, Callable[[], str]] = {
     "reference/fields.md": _fields,
     "reference/operators.md": _operators,
     "reference/rule-files.md": _rule_files,
+    "reference/rule-tests.md": rule_tests,
     "explanation/architecture.md": _architecture,
 }
 

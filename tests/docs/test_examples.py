@@ -15,8 +15,11 @@ import lanner
 from lanner.cli.main import FALCO, cli, execute
 from lanner.compiler.load import load, read_rule_files
 from lanner.demo import recording
-from lanner.diagnostics import SourceFile
+from lanner.diagnostics import Diagnostics, SourceFile
 from lanner.outputs.format import AlertFormat
+from lanner.workbench.rulebook import RuleBook
+from lanner.workbench.runner import run_cases
+from lanner.workbench.suites import read_suite
 from tests.docs.pages import PAGES, ROOT, Example, examples, examples_of, name_of
 
 _KINDS = ("rule", "macro", "list", "required_engine_version", "required_plugin_versions")
@@ -43,6 +46,23 @@ def test_rules_load_behind_the_default_rules(page: Path) -> None:
 
 def test_pages_show_rules() -> None:
     assert len(PAGES_WITH_RULES) >= 2
+
+
+RULE_TESTS = [
+    each for each in examples("yaml") if isinstance(value := yaml.safe_load(each.text), dict) and "tests" in value
+]
+
+
+@pytest.mark.parametrize("example", RULE_TESTS, ids=str)
+def test_rule_tests_pass_with_the_default_rules(example: Example) -> None:
+    book, diagnostics = RuleBook((str(RULES),)), Diagnostics()
+    outcomes = run_cases(read_suite(SourceFile(str(example), example.text), book, diagnostics), book)
+    assert [found.message for found in diagnostics] == []
+    assert [outcome.case.name for outcome in outcomes if not outcome.passed] == []
+
+
+def test_pages_show_rule_tests() -> None:
+    assert len(RULE_TESTS) >= 3
 
 
 def commands() -> list[tuple[str, str]]:

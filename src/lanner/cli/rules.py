@@ -12,6 +12,7 @@ from lanner.cli.diagnostics import show, totals
 from lanner.cli.loading import load_files, load_rules
 from lanner.cli.messages import ColorChoice, Console, ExitCode, Failure, counted, did_you_mean, say
 from lanner.cli.options import color_option, rules_option
+from lanner.cli.rules_test import test_rules
 from lanner.cli.settings import Settings
 from lanner.compiler.load import Rule
 from lanner.compiler.ruleset import compile_selected
@@ -26,7 +27,10 @@ _format_option = click.option(
 
 @click.group("rules")
 def rules() -> None:
-    """Check, list and show rules."""
+    """Check, list, show and test rules."""
+
+
+rules.add_command(test_rules)
 
 
 @rules.command("check")

@@ -1,7 +1,7 @@
 """The table of diagnostic codes: what `rules check`, `rules explain` and the documentation say of each.
 
 Errors are numbered `LNxxyy` (01 files and YAML, 02 conditions, 03 outputs, 04 rules, macros, lists and versions, 05
-configuration), warnings are words. `falco` is the code that Falco 0.44 gives to the same problem (falco, userspace/engine/falco_load_result.cpp), None for
+configuration, 06 rule tests), warnings are words. `falco` is the code that Falco 0.44 gives to the same problem (falco, userspace/engine/falco_load_result.cpp), None for
 what only Lanner reports.
 """
 
@@ -76,10 +76,13 @@ _ROWS = (
     Code("LN0404", _VALIDATE, "malformed exception", "An exception has a name, fields, comps and values; each value has one entry for each field."),
     Code("LN0405", _VALIDATE, "rule redefined with another source", "A rule keeps the source that it was first defined with."),
     Code("LN0406", _VALIDATE, "malformed plugin requirement", "A plugin requirement has a name and a version x.y.z; each plugin is named once among the alternatives."),
-    Code("LN0501", None, "unknown configuration key", "The configuration has no such key, or the path of an option leads nowhere. `lanner --config-schema` has all keys."),
+    Code("LN0501", None, "unknown key of a configuration or test", "The configuration, or the file of rule tests, has no such key, or the path of an option leads nowhere. `lanner --config-schema` has all keys of a configuration."),
     Code("LN0502", None, "value does not fit the key", "The key takes another kind of value: true or false, a number, a text, a list, a mapping, or one of some words."),
     Code("LN0503", None, "plugin cannot be used", "A plugin that is loaded has an entry under `plugins`, is one of those that are built in, and takes these options."),
     Code("LN0504", None, "file cannot be included", "`config_files` names files or folders; a file that is included cannot include others, nor can a file include itself."),
+    Code("LN0601", None, "test of an unknown rule", "The test names a rule that its rule files do not define. `rules` of the test file, or `-r`, says which are loaded."),
+    Code("LN0602", None, "event of a test cannot be made", "The base event or the file is missing, the patch does not fit, or what comes of it is no audit event."),
+    Code("LN0603", None, "parts of a test do not fit together", "The names of cases differ, `events` stands alone, and every expected alert is one that counts."),
     Code("unknown_source", "LOAD_UNKNOWN_SOURCE", "unknown source", "No loaded plugin produces events of this source, so the rule is skipped."),
     Code("unsafe_na_check", "LOAD_UNSAFE_NA_CHECK", "comparison with <NA>", "A missing value is never equal to the text <NA>. Use `exists`, or `not … exists`."),
     Code("unknown_filter", "LOAD_UNKNOWN_FILTER", "rule skipped for an unknown field", "The rule says `skip-if-unknown-filter: true` and uses a field that does not exist, so it is skipped."),

@@ -10,6 +10,8 @@ from lanner.compiler.load import load, read_rule_files
 from lanner.config.load import load_config
 from lanner.diagnostics import CODES, Diagnostic
 from lanner.diagnostics.render import to_text
+from lanner.workbench.rulebook import RuleBook
+from lanner.workbench.suites import read_suite
 from tests.golden.conftest import Golden
 
 _CASES = sorted(path.parent for path in Path(__file__).parent.glob("*/input.yaml"))
@@ -20,10 +22,13 @@ def _code(case: Path) -> str:
 
 
 def _diagnostics(case: Path) -> Sequence[Diagnostic]:
-    """What loading `input.yaml` finds, as a configuration or as a rule file, by the code of the case."""
+    """What loading `input.yaml` finds, as a configuration, rule tests or a rule file, by the code of the case."""
     if _code(case).startswith("LN05"):
         return load_config("input.yaml").diagnostics
     files, diagnostics = read_rule_files(["input.yaml"])
+    if _code(case).startswith("LN06"):
+        read_suite(files[0], RuleBook(), diagnostics)
+        return diagnostics.ordered()
     return load(files, diagnostics=diagnostics).diagnostics
 
 
