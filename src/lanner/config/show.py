@@ -15,26 +15,11 @@ from lanner.config.environment import Expanded
 from lanner.config.options import ORIGIN
 from lanner.config.plugins import parsed_options
 from lanner.config.reader import bare, config_info
+from lanner.config.secrets import MASK, SECRET_NAME, masked_value
 from lanner.config.section import HIDDEN, STANDING, Standing
 from lanner.diagnostics import Diagnostics
 from lanner.diagnostics.render import printable
 from lanner.rules.nodes import Mapping, Node, Scalar, Sequence
-
-MASK = "***"
-
-_SECRET = re.compile(r"secret|token|passw|passphrase|credential|private|(^|_|-|[a-z])key$|apikey|authorization", re.I)
-"""Names of keys and variables that hold what nobody else should know."""
-
-_IN_TEXT = (
-    (re.compile(r"(?<=://)[^/@\s'\"]+(?=@)"), MASK),
-    (
-        re.compile(r"([?&](?:tk|[^=&\s]*(?:token|key|secret|sig|passw|auth|cred)[^=&\s]*)=)[^&\s'\"]+", re.I),
-        rf"\1{MASK}",
-    ),
-    (re.compile(r"((?:bearer|basic|token)\s+)[^\s'\"]+", re.I), rf"\1{MASK}"),
-    (re.compile(r"(hooks\.slack\.com/\w+/)[^\s'\"]+", re.I), rf"\1{MASK}"),
-)
-"""Secrets within texts: in addresses, and in headers that a command sends."""
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.I)
 _PLAIN = re.compile(r"[A-Za-z0-9/_.][\w/.:@%+-]*", re.ASCII)
@@ -67,7 +52,7 @@ def _entry(name: str, node: Node, info: Any, depth: int) -> Iterator[str]:
         node = _hidden(node)
     if isinstance(node, Scalar):
         yield f"{indent}{_key(name)}: {_scalar(name, node, kind)}  # {_origin(node)}"
-    elif _SECRET.search(name):
+    elif SECRET_NAME.search(name):
         yield f'{indent}{_key(name)}: "{MASK}"  # {_origin(node)}'
     elif isinstance(node, Sequence):
         yield from _list(name, node, kind, depth)
@@ -136,22 +121,15 @@ def _scalar(name: str, node: Scalar, kind: Any) -> str:
     variables = node.variables if isinstance(node, Expanded) else ()
     if node.is_null:
         return node.text  # as it is: what it means depends on the key
-    if node.text and (_SECRET.search(name) or any(map(_SECRET.search, variables))):
+    if node.text and (SECRET_NAME.search(name) or any(map(SECRET_NAME.search, variables))):
         return f'"{MASK}"'
     if isinstance(kind, inspect.BoolType | inspect.IntType | inspect.FloatType):
         return node.text
-    text = masked(node.text)
+    text = masked_value(node.text)
     is_free = kind is None or isinstance(kind, inspect.AnyType)
     if is_free and not node.style and _PLAIN.fullmatch(text):
         return text
     return text if _is_plain(text) else _quoted(text)
-
-
-def masked(text: str) -> str:
-    """The text with the secrets that can be told from the rest masked."""
-    for pattern, put in _IN_TEXT:
-        text = pattern.sub(put, text)
-    return text
 
 
 def _key(name: str) -> str:
