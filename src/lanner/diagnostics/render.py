@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
 from lanner.diagnostics.diagnostic import Diagnostic
 from lanner.diagnostics.source import Span
+from lanner.diagnostics.visible import python_escape, visible
 
 _MAX_LINE = 160
 
@@ -38,13 +38,7 @@ def printable(text: str) -> str:
 
     Whoever writes a rule file chooses these characters; a terminal must not obey them.
     """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(c if unicodedata.category(c)[0] != "C" and c not in "\u2028\u2029" else _escape(c) for c in text)
-
-
-def _escape(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
+    return visible(text, python_escape)
 
 
 def _gutter(found: Diagnostic) -> int:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from lanner.diagnostics.visible import unicode_escape, visible
 from lanner.engine.alert import Alert
 from lanner.rules.priority import Priority
 
@@ -138,15 +139,13 @@ def escape(text: str) -> bytes:
 
 
 def for_terminal(line: bytes) -> bytes:
-    r"""The line with every character that is not printable as `\uXXXX`, as JSON reads it back.
+    r"""The line with every character that a terminal would not show as `\uXXXX`, as JSON reads it back.
 
     Args:
         line: UTF-8 whose ASCII control characters are escaped already; what is no UTF-8 is replaced by U+FFFD.
     """
     text = line.decode("utf-8", "replace")
-    if text.isprintable():
-        return line if "\ufffd" not in text else text.encode()
-    return "".join(char if char.isprintable() else _unicode_escape(char) for char in text).encode()
+    return visible(text, unicode_escape).encode()
 
 
 def local_time(time_ns: int) -> str:
@@ -179,11 +178,6 @@ def _utc_second(seconds: int) -> str:
 
 def _json_escape(control: re.Match[str]) -> str:
     return _ENCODE(control[0]).decode()[1:-1]
-
-
-def _unicode_escape(char: str) -> str:
-    units = char.encode("utf-16-be")
-    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 def _without_surrogates(alert: Alert) -> Alert:

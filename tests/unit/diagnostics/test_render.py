@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lanner.diagnostics import CODES, Diagnostic, Label, SourceFile, Span
 from lanner.diagnostics.render import printable, to_json, to_text
+from lanner.diagnostics.visible import is_visible
 
 
 def problem(text: str, marked: str, *, name: str = "rules.yaml", **more: object) -> Diagnostic:
@@ -115,7 +116,7 @@ def test_carets_stand_below_what_is_marked_though_it_is_escaped() -> None:
 def test_only_what_steers_is_changed(text: str) -> None:
     shown = printable(text)
     assert all(unicodedata.category(char)[0] != "C" for char in shown)
-    plain = "".join(c for c in text if unicodedata.category(c)[0] != "C" and c not in "\u2028\u2029")
+    plain = "".join(filter(is_visible, text))
     assert printable(plain) == plain
 
 
