@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import click
 import msgspec
@@ -19,6 +19,7 @@ from docs.rule_tests import rule_tests
 from msgspec import inspect
 
 from lanner import LoadResult, compile_rules, load_rules
+from lanner.cli.log import LEVELS, PREFIXES, Fields
 from lanner.cli.main import COMMANDS, FALCO
 from lanner.compiler.load import LoadedRules, Rule
 from lanner.condition.operators import MODIFIERS, OPERATORS, TRANSFORMERS
@@ -205,6 +206,37 @@ def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
+def _messages() -> str:
+    intro = (
+        "What `lanner run` says about itself on standard error when that is no terminal: an object a line, in UTF-8, "
+        "with the members below, and others only where they have something to say. Alerts are not among them; those go "
+        "to the outputs. [Watching a run](../guide/watching-a-run.md) says how to choose."
+    )
+    fields = {name: get_args(hint) for name, hint in get_type_hints(Fields, include_extras=True).items()}
+    rows = ((code(name), _type_name(kind), description) for name, (kind, description) in fields.items())
+    levels = table(
+        ("level", "meaning", "for people it begins with"),
+        ((code(name), LEVELS[name], code(PREFIXES[name][0].strip()) if name in PREFIXES else "") for name in LEVELS),
+    )
+    always = (
+        ("`time`", "text", "When it was said: UTC, with microseconds, such as `2026-11-21T16:07:01.123456Z`."),
+        ("`level`", "text", "How much it matters."),
+        ("`message`", "text", "What there is to say, in a sentence."),
+    )
+    return page(
+        "Messages",
+        intro,
+        f"## Levels\n\n{levels}",
+        f"## Members\n\nThe first three are always there.\n\n{table(('member', 'value', 'meaning'), [*always, *rows])}",
+    )
+
+
+def _type_name(kind: Any) -> str:
+    """What JSON calls a type; `None` only means that a member may be missing."""
+    [given] = [part for part in get_args(kind) or (kind,) if part is not type(None)] if kind != list[str] else [kind]
+    return {str: "text", int: "number", float: "number", list[str]: "list of texts"}[given]
+
+
 def _commands() -> str:
     intro = "Every command with its options, as `--help` shows them."
     parts = [part for name, (place, _) in COMMANDS.items() for part in _command(f"lanner {name}", command_of(place))]
@@ -268,6 +300,7 @@ _PAGES: Mapping[str, Callable[[], str]] = {
     "reference/default-rules.md": _default_rules,
     "reference/diagnostics.md": _diagnostics,
     "reference/fields.md": _fields,
+    "reference/messages.md": _messages,
     "reference/operators.md": _operators,
     "reference/rule-files.md": _rule_files,
     "reference/rule-tests.md": rule_tests,

@@ -1,10 +1,13 @@
 """Fixtures for all tests."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from lanner.cli.log import LogOptions, configure
 
 _ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("LANNER_SHARED", _ROOT.parent / "shared"))
@@ -23,6 +26,13 @@ settings.load_profile("default")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the expected files of golden tests")
+
+
+@pytest.fixture(autouse=True)
+def plain_messages() -> Iterator[None]:
+    """Lets a command that was run in this process have no say in the messages of the next one."""
+    yield
+    configure(LogOptions())
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from signal import SIGINT
 import uvloop
 
 from lanner.cli.detection import compile_settings, open_stdout
-from lanner.cli.messages import Console, ExitCode, Failure, counted, say
+from lanner.cli.messages import Console, ExitCode, Failure, counted, report, say
 from lanner.cli.progress import ProgressBar
 from lanner.cli.settings import Settings
 from lanner.cli.summary import summary
@@ -108,8 +108,10 @@ def main() -> int:
     output = open_stdout(settings, console)
     started = time.perf_counter()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        stopped = runner.run(serve(Demo(recording(), engine, console), engine, [output], report=lambda e: say(str(e))))
-    console.note(summary(engine.stats, time.perf_counter() - started))
+        stopped = runner.run(
+            serve(Demo(recording(), engine, console), engine, [output], report=lambda e: report(str(e)))
+        )
+    console.tell(summary(engine.stats, time.perf_counter() - started))
     return ExitCode.INTERRUPTED if stopped is SIGINT else ExitCode.DONE
 
 

@@ -14,6 +14,7 @@ import pytest
 
 import lanner
 from lanner.cli.main import execute
+from lanner.config.load import load_config
 from lanner.engine.engine import DAMAGED_EVENT
 from lanner.outputs.format import AlertFormat
 from lanner.outputs.program import ProgramOptions, ProgramOutput
@@ -341,7 +342,7 @@ def test_half_written_line(tmp_path: Path) -> None:
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(FollowSource(str(log), Limits(), from_start=True, sleep=pause).run(handle))
-    assert [bytes(delivery.payload).strip() for delivery in delivered] == [line()]
+    assert [delivery.payload.strip() for delivery in delivered] == [line()]
 
 
 # The webhook
@@ -557,6 +558,20 @@ def test_exit_status(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) 
     assert execute(["scan", str(tmp_path / "missing.log")]) == 1
     assert execute(["scan", "--no-such-flag"]) == 2
     assert capfdbinary.readouterr().err
+
+
+def test_messages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prints `Fri … Opening event source` on standard error with `log_stderr`, and sends it to syslog by default."""
+    rules, config = tmp_path / "rules.yaml", tmp_path / "falco.yaml"
+    rules.write_text(rule("A", "ka.verb=create"))
+    config.write_text("engine: {kind: kmod}\n")
+    words = ["run", "--dry-run", "-r", str(rules), "-c", str(config)]
+    assert execute(words) == 0
+    line = json.loads(capsys.readouterr().err)
+    assert (line["level"], line["message"]) == ("notice", "without effect: engine")
+    assert execute([*words, "-o", "log_stderr=false"]) == 0
+    assert capsys.readouterr().err == ""
+    assert not load_config(str(config)).config.log_syslog  # type: ignore[union-attr]  # it has no errors
 
 
 def test_summary_stream(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:

@@ -48,6 +48,12 @@ class Program:
         return "".join(self.said)
 
 
+def command(*arguments: str | Path) -> list[str]:
+    """The command line, with messages as on a terminal unless it says otherwise."""
+    is_open = arguments[0] == "run" and "--log-format" not in arguments
+    return [*PROGRAM, *map(str, arguments), *(["--log-format", "text"] if is_open else [])]
+
+
 Start = Callable[..., Program]
 
 
@@ -74,7 +80,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         out = tmp_path / f"out-{len(started)}"
         with out.open("wb") as stream:
             process = subprocess.Popen(
-                [*PROGRAM, *map(str, arguments)],
+                command(*arguments),
                 stdin=stdin,
                 stdout=stream,
                 stderr=subprocess.PIPE,

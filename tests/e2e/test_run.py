@@ -177,3 +177,16 @@ def test_when_nobody_reads_the_alerts_any_more_it_ends_quietly(rules: Path) -> N
     assert process.wait(timeout=60) == 1
     assert b"Traceback" not in err
     assert b"error" not in err
+
+
+def test_messages_on_a_pipe_are_json_and_the_summary_is_for_people(start: Start, rules: Path) -> None:
+    program = start("run", "--log-format", "auto", "-r", rules, "http://127.0.0.1:0/k8s-audit")
+    listening = json.loads(program.wait_for("listening on "))
+    assert json.loads(program.said[0]) | {"time": ""} == {"time": "", "level": "info", "message": "1 rule", "rules": 1}
+    assert listening | {"time": "", "url": "", "message": ""} == {"time": "", "level": "info", "message": "", "url": ""}
+    assert httpx.post(listening["url"], content=event(), headers=HEADERS).status_code == 200
+    assert program.stop(signal.SIGTERM) == 0
+    *summary, last = program.said[-1].splitlines()
+    assert summary[0] == "Events detected: 1"
+    ended = json.loads(last)
+    assert (ended["message"], ended["events"], ended["alerts"], ended["dropped"]) == ("the run has ended", 1, 1, 0)

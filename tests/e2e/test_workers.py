@@ -20,7 +20,7 @@ import trustme
 
 from lanner.demo import recording
 
-from .conftest import PROGRAM, Program, Start, event
+from .conftest import PROGRAM, Program, Start, command, event
 
 HEADERS = {"content-type": "application/json"}
 URL = "http://127.0.0.1:0/k8s-audit"
@@ -58,7 +58,7 @@ def piped() -> Iterator[Callable[..., tuple[Program, Callable[[], bytes]]]]:
 
     def run(*arguments: str | Path) -> tuple[Program, Callable[[], bytes]]:
         process = subprocess.Popen(
-            [*PROGRAM, *map(str, arguments)],
+            command(*arguments),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -232,7 +232,7 @@ def test_workers_end_when_their_parent_is_killed(start: Start, rules: Path) -> N
 def test_when_nobody_reads_the_alerts_any_more_all_workers_end_quietly(rules: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    words = [*PROGRAM, "run", "-r", str(rules), "--workers", "2", URL]
+    words = command("run", "-r", rules, "--workers", "2", URL)
     with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.PIPE) as process:
         os.close(writer)
         program = Program(process, Path(os.devnull))

@@ -9,7 +9,7 @@ from operator import attrgetter
 
 import click
 
-from lanner.cli.configuration import find_config, load_or_fail
+from lanner.cli.configuration import find_config, load_or_fail, tell_of_warnings
 from lanner.cli.diagnostics import show, totals
 from lanner.cli.messages import ColorChoice, Console, ExitCode, say
 from lanner.cli.options import color_option, config_option, set_option
@@ -58,7 +58,9 @@ def check(
 def show_config(config_file: str | None, options: tuple[str, ...], color: ColorChoice) -> None:
     """Print the merged configuration, with the place that each value comes from; secrets are masked."""
     path = config_file if config_file is not None else find_config()
-    loaded, _ = load_or_fail(path, options, Console(color=color))
+    console = Console(color=color)
+    loaded, _ = load_or_fail(path, options, console)
+    tell_of_warnings(loaded, console)
     click.echo(rendered(loaded.root), nl=False)
 
 

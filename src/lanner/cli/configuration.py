@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lanner.cli.log import honour
 from lanner.cli.messages import Console, Failure, counted
 from lanner.cli.settings import Settings, rules_files_of, settings_of
 
@@ -34,12 +35,13 @@ def read_settings(path: str | None, options: Sequence[str], rules_files: tuple[s
     found = path if path is not None else find_config()
     if found is None and not options:
         return Settings(rules_files=rules_files)
-    if found != path:
-        console.note(f"configuration: {found}")
     loaded, config = load_or_fail(found, options, console)
     settings = settings_of(loaded, config)
-    for line in _notes(loaded, config):
-        console.note(line)
+    honour(settings)
+    if found is not None and found != path:
+        console.note(f"configuration: {found}", file=found)
+    tell_of_warnings(loaded, console)
+    _tell_of_standing(loaded, config, console)
     if rules_files:
         return replace(settings, rules_files=rules_files)
     _note_missing_rules(config, settings, console)
@@ -52,7 +54,7 @@ def find_config() -> str | None:
 
 
 def load_or_fail(path: str | None, options: Sequence[str], console: Console) -> tuple[LoadedConfig, Config]:
-    """Load a configuration and count its warnings.
+    """Load a configuration.
 
     Raises:
         Failure: It has errors; they have been shown.
@@ -65,29 +67,33 @@ def load_or_fail(path: str | None, options: Sequence[str], console: Console) -> 
     if loaded.config is None:
         show(errors, sys.stderr, console)
         raise Failure(f"the configuration has {counted(len(errors), 'error')}", "see `lanner config check --help`")
-    if loaded.diagnostics:
-        number = counted(len(loaded.diagnostics), "warning")
-        console.note(f"warning: {number} in the configuration; `lanner config check` shows them")
     return loaded, loaded.config
 
 
-def _notes(loaded: LoadedConfig, config: Config) -> Iterator[str]:
+def tell_of_warnings(loaded: LoadedConfig, console: Console) -> None:
+    """Say how many warnings a configuration has."""
+    if loaded.diagnostics:
+        number = counted(len(loaded.diagnostics), "warning")
+        console.warn(f"{number} in the configuration; `lanner config check` shows them")
+
+
+def _tell_of_standing(loaded: LoadedConfig, config: Config, console: Console) -> None:
     """A line for the keys that have no effect, and one for those that have none yet."""
     from lanner.config.models import Standing  # noqa: PLC0415 - as above
     from lanner.config.standing import without_effect  # noqa: PLC0415 - as above
 
     found = without_effect(config, loaded.root)
     if later := found[Standing.LATER]:
-        yield f"warning: not available yet: {', '.join(later)}"
+        console.warn(f"not available yet: {', '.join(later)}", keys=later)
     if accepted := found[Standing.ACCEPTED]:
-        yield f"note: without effect: {', '.join(accepted)}"
+        console.notice(f"without effect: {', '.join(accepted)}", keys=accepted)
     if not config.stdout_output.enabled:
-        yield "warning: no output is enabled; alerts are only counted"
+        console.warn("no output is enabled; alerts are only counted")
 
 
 def _note_missing_rules(config: Config, settings: Settings, console: Console) -> None:
     missing = [path for path in rules_files_of(config) if path not in settings.rules_files]
     if missing:
-        console.note(f"note: {', '.join(missing)} of `rules_files` not found")
+        console.notice(f"{', '.join(missing)} of `rules_files` not found")
     if missing and not settings.rules_files:
-        console.note("warning: none of `rules_files` is there; the default rules are used")
+        console.warn("none of `rules_files` is there; the default rules are used")

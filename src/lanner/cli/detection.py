@@ -32,7 +32,7 @@ def compile_settings(settings: Settings, console: Console) -> RuleSet:
     )
     compiled = compile_rules(loaded, matching=settings.rule_matching, selection=selection)
     if not compiled.rules:
-        console.note("warning: no rule is selected")
+        console.warn("no rule is selected")
     return compiled
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 from typing import IO, Any
 
 import click
 
+from lanner.cli import log
 from lanner.cli.messages import Console, counted
 from lanner.diagnostics import Diagnostic
 from lanner.diagnostics.render import to_text
@@ -17,11 +19,31 @@ _COLORS = {"error": "red", "warning": "yellow"}
 
 
 def show(diagnostics: Iterable[Diagnostic], stream: IO[Any], console: Console) -> None:
-    """Print each problem, with a blank line behind it; coloured as the console says."""
+    """Print each problem, with a blank line behind it; coloured as the console says.
+
+    Where messages are for programs, so are problems on standard error.
+    """
+    if stream is sys.stderr and log.is_json():
+        for found in diagnostics:
+            _log(found)
+        return
     has_color = console.has_color(stream)
     for found in diagnostics:
         text = to_text(found)
         click.echo((_colored(text, found) if has_color else text) + "\n", file=stream, color=has_color)
+
+
+def _log(found: Diagnostic) -> None:
+    line, column = found.place
+    log.log(
+        "error" if found.severity == "error" else "warning",
+        found.message,
+        code=found.code.code,
+        file=found.file_name,
+        line=line,
+        column=column,
+        help=found.help,
+    )
 
 
 def totals(diagnostics: Iterable[Diagnostic], files: int) -> str:

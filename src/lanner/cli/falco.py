@@ -17,6 +17,7 @@ import click
 
 from lanner.cli.configuration import read_settings
 from lanner.cli.falco_version import print_version
+from lanner.cli.log import begin_service
 from lanner.cli.messages import Console, ExitCode, Failure
 from lanner.cli.options import Option, refuse, set_option, with_options
 from lanner.cli.settings import Settings
@@ -140,6 +141,8 @@ def falco(context: click.Context, /, **given: Any) -> None:
     if flags.config_schema or flags.rule_schema:
         context.exit(_print_schema(flags))
     console = Console(quiet=not _detects(flags), verbose=flags.verbose, progress=False)
+    if _detects(flags) and flags.events is None:
+        begin_service("auto")
     settings = _with_more_output(read_settings(flags.config_file, flags.options, flags.rules_files, console), flags)
     status = _report(flags, settings)
     context.exit(_detect(flags, settings) if status is None else status)

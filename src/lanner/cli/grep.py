@@ -11,7 +11,7 @@ import click
 from lanner.cli.diagnostics import show
 from lanner.cli.interrupts import Interrupts, Stopped
 from lanner.cli.loading import load_names
-from lanner.cli.messages import ColorChoice, Console, ExitCode, Failure, counted
+from lanner.cli.messages import ColorChoice, Console, ExitCode, Failure, counted, report
 from lanner.cli.options import color_option, names_option, quiet_option
 from lanner.engine.filter import Filter, compile_filter
 from lanner.outputs.format import escape, for_terminal
@@ -62,7 +62,7 @@ def grep(
         click.echo(search.found)
     stats = search.filter.stats
     if stats.malformed:
-        console.note(f"warning: {counted(stats.malformed, 'document')} malformed; the first: {stats.samples[0]}")
+        console.warn(f"{counted(stats.malformed, 'document')} malformed; the first: {stats.samples[0]}")
     context.exit(status or (ExitCode.FAILED if search.unreadable else ExitCode.DONE))
 
 
@@ -92,7 +92,7 @@ class Search:
                 yield for_terminal(line) if is_terminal else line
 
     def _on_error(self, error: SourceError) -> None:
-        Failure(str(error), error.help).show()
+        report(str(error), help=error.help, file=error.path, reason=error.reason)
         self.unreadable += 1
 
 

@@ -45,11 +45,9 @@ def load_rules(settings: Settings, console: Console) -> LoadedRules:
     if console.verbose:
         show(result.diagnostics, sys.stderr, console)
     elif result.diagnostics:
-        console.note(
-            f"warning: {counted(len(result.diagnostics), 'warning')} in the rules; `lanner rules check` shows them"
-        )
+        console.warn(f"{counted(len(result.diagnostics), 'warning')} in the rules; `lanner rules check` shows them")
     for source, number in result.rules.not_evaluated.items():
-        console.note(f"note: {counted(number, 'rule')} of source `{source}` are not evaluated")
+        console.notice(f"{counted(number, 'rule')} of source `{source}` are not evaluated", source=source, rules=number)
     return replace(result.rules, rules=tuple(_switched(rule, settings.switches) for rule in result.rules.rules))
 
 

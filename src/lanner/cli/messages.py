@@ -7,11 +7,14 @@ import sys
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import IntEnum
-from typing import IO, Any, Literal, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
 import click
 
 from lanner.diagnostics.render import printable
+
+if TYPE_CHECKING:
+    from lanner.cli.log import Fields, Level
 
 ColorChoice: TypeAlias = Literal["auto", "always", "never"]
 
@@ -35,10 +38,8 @@ class Failure(click.ClickException):
         self.status = code
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print the error, and the help below it."""
-        say(f"error: {self.message}", file)
-        if self.help:
-            say(f"  help: {self.help}", file)
+        """Say why the command ends."""
+        _log("critical", self.message, status=int(self.status), help=self.help)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +69,42 @@ class Console:
         """Whether standard error takes a progress bar."""
         return self.progress and not self.quiet and sys.stderr.isatty()
 
-    def note(self, text: str) -> None:
-        """Say something that is no result and no error."""
+    def note(self, text: str, **fields: Unpack[Fields]) -> None:
+        """Say what is going on."""
+        self._say("info", text, fields)
+
+    def notice(self, text: str, **fields: Unpack[Fields]) -> None:
+        """Say what a user may not expect."""
+        self._say("notice", text, fields)
+
+    def warn(self, text: str, **fields: Unpack[Fields]) -> None:
+        """Say what a user should look at."""
+        self._say("warning", text, fields)
+
+    def tell(self, text: str) -> None:
+        """Print lines that are for people, however messages look."""
         if not self.quiet:
             say(text)
+
+    def _say(self, level: Level, text: str, fields: Fields) -> None:
+        if not self.quiet:
+            _log(level, text, **fields)
+
+
+def report(message: str, **fields: Unpack[Fields]) -> None:
+    """Say what went wrong, and go on."""
+    _log("error", message, **fields)
 
 
 def say(text: str, file: IO[Any] | None = None) -> None:
     """Print lines on standard error, characters that a terminal could obey made visible."""
     click.echo("\n".join(map(printable, text.split("\n"))), file=file, err=file is None)
+
+
+def _log(level: Level, message: str, **fields: Unpack[Fields]) -> None:
+    from lanner.cli.log import log  # noqa: PLC0415 - `--version` has nothing to say
+
+    log(level, message, **fields)
 
 
 def did_you_mean(word: str, known: list[str]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
@@ -10,6 +11,7 @@ from typing import Any, TypeAlias
 import click
 
 from lanner.cli.configuration import read_settings
+from lanner.cli.log import LogFormat, begin_service, set_color
 from lanner.cli.messages import ColorChoice, Console, Failure
 from lanner.cli.settings import Matching
 from lanner.rules.priority import Priority
@@ -90,6 +92,22 @@ set_option: Option = click.option(
     help="Set a key of the configuration, such as `json_output` or `webserver.listen_port`; repeatable.",
 )
 
+
+def _begin_service(context: click.Context, parameter: click.Parameter, value: LogFormat) -> None:
+    begin_service(value)
+
+
+log_format_option: Option = click.option(
+    "--log-format",
+    type=click.Choice(["auto", "text", "json"]),
+    default="auto",
+    is_eager=True,
+    expose_value=False,
+    callback=_begin_service,
+    help="Messages as text or JSON; auto: text on a terminal, else JSON.",
+)
+"""Of a command that runs until it is stopped; eager, because reading the configuration has messages already."""
+
 _DETECTION: Sequence[Option] = (
     config_option,
     rules_option,
@@ -137,6 +155,7 @@ def detection_options(command: Command) -> Command:
         **own: Any,
     ) -> Any:
         console = Console(quiet, not no_progress, color)
+        set_color(console.has_color(sys.stderr))
         settings = replace(
             read_settings(config_file, options, rules_files, console),
             tags=frozenset(tags),

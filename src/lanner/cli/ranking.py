@@ -97,7 +97,7 @@ class Ranking:
         sys.stdout.buffer.write(text.encode("utf-8", "replace"))
         sys.stdout.buffer.flush()
         if self.hidden:
-            console.note(f"note: {self.hidden:,} further occurrences are not shown; `--top 0` shows all")
+            console.notice(f"{self.hidden:,} further occurrences are not shown; `--top 0` shows all")
 
     def _json(self) -> str:
         rows = [{"count": row.count, **dict(zip(self.columns, row.values, strict=True))} for row in self.rows]

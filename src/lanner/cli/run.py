@@ -15,8 +15,8 @@ import click
 import uvloop
 
 from lanner.cli.detection import compile_settings, open_stdout
-from lanner.cli.messages import Console, ExitCode, Failure, counted, say
-from lanner.cli.options import detection_options
+from lanner.cli.messages import Console, ExitCode, Failure, counted, report
+from lanner.cli.options import detection_options, log_format_option
 from lanner.cli.place import Place, choose_place
 from lanner.cli.settings import Settings
 from lanner.cli.summary import close
@@ -63,6 +63,7 @@ class Listening:
     metavar="N",
     help="Use N processes, which share a webhook's port.",
 )
+@log_format_option
 @click.option("--dry-run", "is_dry_run", is_flag=True, help="Load everything, then end.")
 @click.pass_context
 def run(
@@ -120,7 +121,7 @@ def run_source(
     output = open_stdout(settings, console)
     if is_dry_run:
         return ExitCode.DONE
-    console.note(counted(len(engine.rules.rules), "rule"))
+    console.note(counted(number := len(engine.rules.rules), "rule"), rules=number)
     started = time.perf_counter()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -159,7 +160,7 @@ def run_workers(
     output = SharedOutput(descriptor, open_stdout(settings, console).format)
     if is_dry_run:
         return ExitCode.DONE
-    console.note(counted(len(engine.rules.rules), "rule"))
+    console.note(counted(number := len(engine.rules.rules), "rule"), rules=number)
     started = time.perf_counter()
     job = Job(options, engine, output, _report)
     try:
@@ -168,7 +169,7 @@ def run_workers(
         raise Failure(str(error), error.help, ExitCode.FAILED) from error
     close(outcome.stats, time.perf_counter() - started, console)
     if outcome.restarted:
-        console.note(f"Workers restarted: {outcome.restarted}")
+        console.note(f"Workers restarted: {outcome.restarted}", restarted=outcome.restarted)
     if outcome.is_given_up:
         raise Failure(f"{MAX_DEATHS} workers died within a minute", "see above why", ExitCode.FAILED)
     return ExitCode.INTERRUPTED if outcome.stopped is SIGINT else ExitCode.DONE
@@ -180,7 +181,7 @@ def listening_at(place: Place, settings: Settings, console: Console, given: List
         given,
         allow_unauthenticated=given.allow_unauthenticated or settings.allow_unauthenticated or place.is_configured,
         options=place.options,
-        warn=console.note,
+        warn=console.warn,
     )
 
 
@@ -215,7 +216,7 @@ def _webhook_options(url: str, listening: Listening) -> WebhookOptions:
             "listen on 127.0.0.1, or add `--allow-unauthenticated`",
         )
     if not options.is_loopback:
-        listening.warn(f"warning: `{url}` is open to other machines, and nothing asks who posts")
+        listening.warn(f"`{url}` is open to other machines, and nothing asks who posts")
     return options
 
 
@@ -223,7 +224,8 @@ def _announcing(options: WebhookOptions, console: Console) -> Callable[[str, int
     def announce(host: str, port: int) -> None:
         scheme = "https" if options.is_tls else "http"
         name = f"[{host}]" if ":" in host else host
-        console.note(f"listening on {scheme}://{name}:{port}{options.path}")
+        url = f"{scheme}://{name}:{port}{options.path}"
+        console.note(f"listening on {url}", url=url)
 
     return announce
 
@@ -231,13 +233,15 @@ def _announcing(options: WebhookOptions, console: Console) -> Callable[[str, int
 def _report_source(error: Exception) -> None:
     """Say what a source met on its way and goes on after; errors of outputs are said where they happen."""
     if not isinstance(error, OSError):
-        Failure(str(error), getattr(error, "help", None)).show()
+        report(str(error), help=getattr(error, "help", None))
 
 
 def _report(error: OSError) -> None:
-    say(f"error: cannot write alerts: {(error.strerror or str(error)).lower()}")
+    reason = (error.strerror or str(error)).lower()
+    report(f"cannot write alerts: {reason}", reason=reason)
 
 
 def _report_death(death: Death) -> None:
     then = "" if death.pause_s is None else f", another starts in {death.pause_s:g} s"
-    say(f"error: a worker was lost with what it had counted: {death.reason}{then}")
+    what = f"a worker was lost with what it had counted: {death.reason}{then}"
+    report(what, reason=death.reason, pause_s=death.pause_s)

@@ -13,7 +13,7 @@ import click
 
 from lanner.cli.detection import compile_settings, open_stdout
 from lanner.cli.interrupts import Interrupts, Stopped
-from lanner.cli.messages import Console, ExitCode, Failure
+from lanner.cli.messages import Console, ExitCode, report
 from lanner.cli.options import PriorityType, detection_options, jobs_option
 from lanner.cli.parallel import map_parts
 from lanner.cli.progress import ProgressBar
@@ -215,7 +215,7 @@ class Scanner:
 
     def _on_error(self, error: SourceError) -> None:
         self.clear()
-        Failure(str(error), error.help).show()
+        report(str(error), help=error.help, file=error.path, reason=error.reason)
         self.unreadable += 1
 
     def _on_progress(self, done: int) -> None:

@@ -53,6 +53,10 @@ class Settings:
         time_format_iso_8601: Date and time in UTC in front of alerts.
         buffered_outputs: Accepted; alerts are handed on with each block of events that was evaluated.
         stdout_output: Alerts are written to standard output.
+        log_format: Messages as text or JSON, of programs that run until they are stopped.
+        log_level: The least level of messages.
+        log_stderr: Messages go to standard error.
+        log_syslog: Messages go to syslog.
     """
 
     rules_files: tuple[str, ...] = ()
@@ -76,6 +80,10 @@ class Settings:
     time_format_iso_8601: bool = False
     buffered_outputs: bool = False
     stdout_output: bool = True
+    log_format: Literal["auto", "text", "json"] = "auto"
+    log_level: str = "info"
+    log_stderr: bool = True
+    log_syslog: bool = False
 
 
 _SAME = (
@@ -88,6 +96,10 @@ _SAME = (
     "json_include_output_fields_property",
     "time_format_iso_8601",
     "buffered_outputs",
+    "log_format",
+    "log_level",
+    "log_stderr",
+    "log_syslog",
 )
 """Keys of a configuration that are settings as they are."""
 

@@ -12,7 +12,7 @@ import click
 from lanner.cli.diagnostics import show
 from lanner.cli.interrupts import Interrupts, Stopped
 from lanner.cli.loading import load_names
-from lanner.cli.messages import ColorChoice, Console, ExitCode, Failure, counted
+from lanner.cli.messages import ColorChoice, Console, ExitCode, Failure, counted, report
 from lanner.cli.options import color_option, jobs_option, names_option, progress_option, quiet_option
 from lanner.cli.parallel import map_parts
 from lanner.cli.progress import ProgressBar
@@ -223,7 +223,7 @@ class Counter:
     def _on_error(self, error: SourceError) -> None:
         if self.bar:
             self.bar.clear()
-        Failure(str(error), error.help).show()
+        report(str(error), help=error.help, file=error.path, reason=error.reason)
         self.unreadable += 1
 
     def _on_progress(self, done: int) -> None:
@@ -234,6 +234,6 @@ class Counter:
 def _report(counter: Counter, stats: Stats, console: Console) -> None:
     if counter.tally.folded:
         number = f"{counter.tally.folded:,} occurrences"
-        console.note(f"warning: {number} of further values are counted together; `--max-keys` keeps more")
+        console.warn(f"{number} of further values are counted together; `--max-keys` keeps more")
     if stats.malformed:
-        console.note(f"warning: {counted(stats.malformed, 'document')} malformed; the first: {stats.samples[0]}")
+        console.warn(f"{counted(stats.malformed, 'document')} malformed; the first: {stats.samples[0]}")

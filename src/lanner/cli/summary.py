@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from lanner.cli.log import is_json
 from lanner.cli.messages import Console
 from lanner.engine.stats import Stats
 from lanner.rules.priority import Priority
 
 
 def close(stats: Stats, seconds: float, console: Console) -> None:
-    """Say what the first malformed documents looked like, then the summary."""
+    """Say what the first malformed documents looked like, then the summary, for people and then for programs."""
     for sample in stats.samples:
-        console.note(f"warning: malformed: {sample}")
-    console.note(summary(stats, seconds))
+        console.warn(f"malformed: {sample}")
+    console.tell(summary(stats, seconds))
+    if is_json():
+        console.note(
+            "the run has ended",
+            seconds=round(seconds, 3),
+            events=stats.events,
+            bytes=stats.bytes,
+            alerts=stats.alerts,
+            malformed=stats.malformed,
+            truncated=stats.truncated,
+            dropped=sum(stats.dropped.values()),
+        )
 
 
 def summary(stats: Stats, seconds: float) -> str:

@@ -237,9 +237,17 @@ class Config(Section, frozen=True):
         list[NotifyOutput], later("Alerts to people: chats, pagers, e-mail and other services that Apprise knows.")
     ] = []
     webserver: Annotated[Webserver, used("The server for posts, health and metrics.")] = Webserver()
-    log_stderr: Annotated[bool, accepted("Whether messages go to standard error; Lanner's always do.")] = False
-    log_syslog: Annotated[bool, later("Whether messages go to syslog.")] = True
-    log_level: Annotated[str, later("From which severity on there are messages.")] = "info"
+    log_stderr: Annotated[
+        bool, used("Whether messages of `lanner run` go to standard error; what ends the program always does.")
+    ] = True
+    log_syslog: Annotated[bool, used("Whether messages of `lanner run` go to the system's log.")] = False
+    log_level: Annotated[
+        str, Meta(description="Messages of `lanner run` below this level are left out.", extra={WORDS: PRIORITIES})
+    ] = "info"
+    log_format: Annotated[
+        Literal["auto", "text", "json"],
+        used("Messages of `lanner run` as text or JSON; `auto`: text on a terminal, else JSON."),
+    ] = "auto"
     metrics: Annotated[Metrics, later("Metrics.")] = Metrics()
     buffer_format_base64: Annotated[bool, accepted("How bytes of system calls are printed.")] = False
     plugins_hostinfo: Annotated[bool, accepted("Whether plugins see the host's files.")] = True

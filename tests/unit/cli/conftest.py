@@ -57,11 +57,14 @@ Lanner = Callable[..., Ran]
 
 @pytest.fixture
 def lanner(capfdbinary: pytest.CaptureFixture[bytes]) -> Lanner:
-    """Runs a command line in this process."""
+    """Runs a command line in this process, with messages as on a terminal unless it says otherwise."""
 
     def run(*arguments: str | Path) -> Ran:
         capfdbinary.readouterr()
-        code = execute([str(argument) for argument in arguments])
+        words = [str(argument) for argument in arguments]
+        if words[:1] == ["run"] and "--log-format" not in words:
+            words += ["--log-format", "text"]
+        code = execute(words)
         out, err = capfdbinary.readouterr()
         return Ran(code, out.decode(), err.decode())
 

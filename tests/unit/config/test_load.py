@@ -287,13 +287,13 @@ def test_keys_without_effect_are_told_from_those_that_come_later(tmp_path: Path)
         "engine: {kind: kmod}\nsyslog_output: {enabled: true}\nfile_output: {enabled: false, filename: x}\n"
         "http_output:\noutputs_queue: {capacity: 0}\n"
         "webserver: {enabled: true, threadiness: 2, k8s_healthz_endpoint: /h}\n"
-        "watch_config_files: false\nlog_level: debug\njson_output: true\n"
+        "watch_config_files: true\nlog_level: debug\njson_output: true\n"
     )
     loaded = load(tmp_path, text)
     assert loaded.config is not None
     assert without_effect(loaded.config, loaded.root) == {
         Standing.ACCEPTED: ["engine", "webserver.threadiness"],
-        Standing.LATER: ["syslog_output", "webserver.k8s_healthz_endpoint", "log_level"],
+        Standing.LATER: ["syslog_output", "webserver.k8s_healthz_endpoint", "watch_config_files"],
     }
 
 
