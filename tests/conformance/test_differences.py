@@ -342,7 +342,7 @@ def test_half_written_line(tmp_path: Path) -> None:
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(FollowSource(str(log), Limits(), from_start=True, sleep=pause).run(handle))
-    assert [delivery.payload.strip() for delivery in delivered] == [line()]
+    assert [bytes(delivery.payload).strip() for delivery in delivered] == [line()]
 
 
 # The webhook

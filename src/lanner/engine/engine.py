@@ -11,7 +11,7 @@ from lanner.compiler.ruleset import RuleSet
 from lanner.engine.alert import Alert
 from lanner.engine.stats import Stats
 from lanner.events.context import Context, host_name
-from lanner.events.decode import FLAWS, Batch, EventDecoder, Flaw, Problem, is_event
+from lanner.events.decode import FLAWS, Batch, EventDecoder, Flaw, Payload, Problem, is_event
 from lanner.events.schema import Event
 from lanner.rules.priority import Priority
 
@@ -58,7 +58,7 @@ class Engine:
         return taken
 
     def process(
-        self, payload: bytes, *, body: bool = False, truncated: bool = False, size: int = 0, origin: str = ""
+        self, payload: Payload, *, body: bool = False, truncated: bool = False, size: int = 0, origin: str = ""
     ) -> Result:
         """Evaluate all events of a payload.
 

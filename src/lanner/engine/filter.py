@@ -12,7 +12,7 @@ from lanner.compiler.template import FieldValue
 from lanner.diagnostics import Diagnostics
 from lanner.engine.stats import Stats
 from lanner.events.context import Context, host_name
-from lanner.events.decode import FLAWS, Batch, EventDecoder, Flaw, is_event
+from lanner.events.decode import FLAWS, Batch, EventDecoder, Flaw, Payload, is_event
 from lanner.events.schema import Event, kind_of
 from lanner.rules.model import Collection
 
@@ -42,7 +42,7 @@ class Filter:
         return self._rules.numbers_events
 
     def select(
-        self, payload: bytes, *, body: bool = False, truncated: bool = False
+        self, payload: Payload, *, body: bool = False, truncated: bool = False
     ) -> Iterator[tuple[bytes, str | None]]:
         """Give the text of each selected event, and the rendered output if the filter has one.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -34,6 +34,9 @@ _BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 _DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _Result = TypeVar("_Result")
+
+Payload: TypeAlias = "bytes | memoryview"
+"""JSON text. What is decoded from a view of memory must be done with before that memory changes."""
 
 
 class Flaw(StrEnum):
@@ -77,7 +80,7 @@ class Batch:
     problems: list[Problem] = field(default_factory=list)
     is_checked: bool = False
     more_problems: int = 0
-    _source: bytes = b""
+    _source: Payload = b""
     _is_list: bool = False
     _raws: list[bytes | msgspec.Raw] | None = None
 
@@ -113,28 +116,28 @@ class EventDecoder:
         self._decode_lines = msgspec.json.Decoder(event).decode_lines
         self._decode_event = msgspec.json.Decoder(event).decode
         posted = msgspec.defstruct("EventList", [("kind", str), ("items", list[event])])  # type: ignore[valid-type]
-        self._decode_list: Callable[[bytes], Any] = msgspec.json.Decoder(posted).decode
+        self._decode_list: Callable[[Payload], Any] = msgspec.json.Decoder(posted).decode
 
-    def lines(self, block: bytes) -> Batch:
+    def lines(self, block: Payload) -> Batch:
         """Decode documents that follow each other: one a line, several a line, or lists of them."""
         try:
             return Batch(_from_deeper(self._decode_lines, block), _source=block)
         except _DECODE_ERRORS:
-            return self._piecewise(block.splitlines())
+            return self._piecewise(bytes(block).splitlines())
 
-    def body(self, payload: bytes) -> Batch:
+    def body(self, payload: Payload) -> Batch:
         """Decode one document: a webhook's `EventList`, a list, or an event."""
         try:
             posted = _from_deeper(self._decode_list, payload)
         except _DECODE_ERRORS:
-            return self._piecewise([payload])
+            return self._piecewise([bytes(payload)])
         if posted.kind != "EventList":
-            return self._piecewise([payload])
+            return self._piecewise([bytes(payload)])
         return Batch(posted.items, _source=payload, _is_list=True)
 
-    def piecewise(self, document: bytes, flaw: Flaw | None = None) -> Batch:
+    def piecewise(self, document: Payload, flaw: Flaw | None = None) -> Batch:
         """Decode one document the slow way; `flaw` says what is already known to be wrong with it."""
-        return self._piecewise([document], flaw)
+        return self._piecewise([bytes(document)], flaw)
 
     def _piecewise(self, documents: list[bytes], flaw: Flaw | None = None) -> Batch:
         batch = Batch([], is_checked=True, _raws=[])

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from lanner.engine.engine import Engine, Result
+from lanner.events.decode import Payload
 from lanner.outputs.base import Output
 from lanner.sources.base import Delivery, Framing, RejectedDelivery
 
@@ -69,7 +70,7 @@ class Pipeline:
             raise
 
 
-def _is_json(payload: bytes) -> bool:
+def _is_json(payload: Payload) -> bool:
     """Whether the sender could send the same again to no avail; nesting beyond the decoder is no reason to refuse."""
     try:
         msgspec.json.decode(payload, type=msgspec.Raw)

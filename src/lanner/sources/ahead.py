@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
+from io import BufferedIOBase
 from queue import Empty, Full, Queue
-from typing import Protocol
 
 _DEPTH = 3
 """Blocks that wait; more would only cost memory."""
@@ -13,42 +13,35 @@ _DEPTH = 3
 _POLL_S = 0.1
 
 
-class Readable(Protocol):
-    """What blocks are read from."""
-
-    def read1(self, size: int, /) -> bytes:
-        """At most `size` bytes; none at the end."""
-        ...
-
-
 class ReadAhead:
     """Reads a file in a thread of its own, in blocks of one size; decompressors let other threads run meanwhile.
 
-    What reading raises is raised again by `read1`, behind all that could be read before.
+    What reading raises is raised again by `readinto1`, behind all that could be read before.
     """
 
-    def __init__(self, file: Readable, block_size: int, stack: ExitStack) -> None:
+    def __init__(self, file: BufferedIOBase, block_size: int, stack: ExitStack) -> None:
         self._file = file
         self._block_size = block_size
         self._blocks: Queue[bytes | Exception] = Queue(_DEPTH)
-        self._rest = b""
+        self._rest = memoryview(b"")
         self._is_done = False
         self._is_closed = threading.Event()
         self._thread = threading.Thread(target=self._read, name="read-ahead", daemon=True)
         self._thread.start()
         stack.callback(self.close)
 
-    def read1(self, size: int, /) -> bytes:
-        """The next bytes, at most `size`; none at the end."""
+    def readinto1(self, buffer: memoryview, /) -> int:
+        """Put the next bytes into the buffer; their number, 0 at the end."""
         if not self._rest and not self._is_done:
             found = self._blocks.get()
             if isinstance(found, Exception):
                 self._is_done = True
                 raise found
             self._is_done = not found
-            self._rest = found
-        part, self._rest = self._rest[:size], self._rest[size:]
-        return part
+            self._rest = memoryview(found)
+        part, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
 
     def close(self) -> None:
         """Stop reading, and wait until the file is no longer in use."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
+from lanner.events.decode import Payload
+
 T = TypeVar("T")
 
 MIB = 1 << 20
@@ -24,12 +26,13 @@ class Framing(StrEnum):
 class Delivery:
     """Events as a source received them, not decoded.
 
-    `payload` is complete JSON text. `origin` names the file or peer, for messages only. With `truncated` the payload
-    is one object with what could be kept of an event beyond the size limit, to be evaluated on its metadata; `size` is
-    then its original size. `size` counts the bytes received, 0 for as many as the payload has.
+    `payload` is complete JSON text; a view of memory changes when the next delivery is asked for. `origin` names the
+    file or peer, for messages only. With `truncated` the payload is one object with what could be kept of an event
+    beyond the size limit, to be evaluated on its metadata; `size` is then its original size. `size` counts the bytes
+    received, 0 for as many as the payload has.
     """
 
-    payload: bytes
+    payload: Payload
     framing: Framing
     origin: str
     truncated: bool = False

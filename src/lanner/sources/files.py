@@ -10,14 +10,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from io import BufferedReader
-from itertools import chain
 from typing import cast
 
 from xopen import xopen
 
-from lanner.sources.ahead import Readable, ReadAhead
+from lanner.sources.ahead import ReadAhead
 from lanner.sources.base import Delivery, Framing, Limits, SourceError, reason_of
-from lanner.sources.lines import LineCutter, is_one_document
+from lanner.sources.lines import is_one_document
+from lanner.sources.window import Failsafe, Readable, read_lines, read_some
 
 STDIN = "-"
 STDIN_NAME = "<stdin>"
@@ -41,6 +41,8 @@ def scan(
     regular files that are not hidden, oldest first), a pattern such as `logs/*.gz`, or `-` for standard input. A file
     holds JSON Lines, or one JSON document over several lines. A byte order mark is left out.
 
+    A payload may be a view of memory that is used again for the next one.
+
     Args:
         paths: What to read.
         limits: Bounds; beyond `max_event_size` an event is reduced, beyond `max_batch_size` a document is an error.
@@ -54,9 +56,8 @@ def scan(
         with ExitStack() as stack:
             try:
                 raw = open_file(path, stack)
-                file: Readable = decompressed(raw, stack)
-                if file is not raw:
-                    file = ReadAhead(file, limits.block_size, stack)
+                plain = decompressed(raw, stack)
+                file = Failsafe(raw if plain is raw else ReadAhead(plain, limits.block_size, stack))
             except (OSError, EOFError) as error:
                 on_error(_source_error(path, error))
                 continue
@@ -65,6 +66,8 @@ def scan(
                 if on_progress and is_sized:
                     on_progress(done + raw.tell())
                 yield block
+            if file.failure:
+                on_error(_source_error(path, file.failure))
             done += raw.tell() if is_sized else 0
             if on_progress:
                 on_progress(done)
@@ -133,45 +136,19 @@ def _deliveries(
     file: Readable, path: str, limits: Limits, on_error: Callable[[SourceError], None]
 ) -> Iterator[Delivery]:
     origin = STDIN_NAME if path == STDIN else path
-    cutter = LineCutter(origin, limits)
-    blocks = _blocks(file, cutter.block_size, lambda error: on_error(_source_error(path, error)))
-    first = next(blocks, b"").removeprefix(BOM)
+    first = read_some(file, min(limits.block_size, limits.max_event_size)).removeprefix(BOM)
     if not is_one_document(first):
-        for block in chain((first,), blocks):
-            yield from cutter.feed(block)
-        yield from cutter.finish()
+        yield from read_lines(file, origin, limits, first)
         return
-    parts, size = [first], len(first)
-    for block in blocks:
-        parts.append(block)
-        size += len(block)
-        if size > limits.max_batch_size:
+    document = bytearray(first)
+    while block := read_some(file, limits.block_size):
+        document += block
+        if len(document) > limits.max_batch_size:
             on_error(
                 SourceError(path, f"one JSON document of more than {limits.max_batch_size:,} bytes", _TOO_LARGE_HELP)
             )
             return
-    yield Delivery(b"".join(parts), Framing.BODY, origin)
-
-
-def _blocks(file: Readable, size: int, on_error: Callable[[Exception], None]) -> Iterator[bytes]:
-    """Read to the end; when that fails, all that could be read comes first, and then the error."""
-    failure: Exception | None = None
-    is_read = False
-    while not is_read:
-        parts: list[bytes] = []
-        missing = size
-        try:
-            while missing and not is_read:
-                part = file.read1(missing)  # `read` would lose what came before an error
-                parts.append(part)
-                missing -= len(part)
-                is_read = not part
-        except Exception as error:  # each decompressor has an exception class of its own
-            failure, is_read = error, True
-        if block := parts[0] if len(parts) == 1 else b"".join(parts):
-            yield block
-    if failure:
-        on_error(failure)
+    yield Delivery(bytes(document), Framing.BODY, origin)
 
 
 def _source_error(path: str, error: Exception) -> SourceError:

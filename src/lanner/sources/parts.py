@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from io import FileIO
 
 from lanner.sources import files
 from lanner.sources.base import MIB, Delivery, Limits, SourceError, reason_of
-from lanner.sources.lines import LineCutter, is_one_document
+from lanner.sources.lines import is_one_document
+from lanner.sources.window import Failsafe, read_lines, read_some
 
 PART_SIZE = 16 * MIB
 """Large enough that starting on a part costs nothing, small enough that its alerts fit in memory."""
@@ -49,39 +51,45 @@ def read_part(part: Part, limits: Limits, *, on_error: Callable[[SourceError], N
     if part.end is None:
         yield from files.scan([part.path], limits, on_error=on_error)
         return
-    cutter = LineCutter(part.path, limits)
     try:
-        for at, block in _blocks(part.path, part.start, part.end, cutter.block_size):
-            yield from cutter.feed(block if at else block.removeprefix(files.BOM))
+        with open(part.path, "rb", buffering=0) as file:
+            start = _line_start(file, part.start, limits.block_size)
+            lines = Failsafe(_Range(file, _line_start(file, part.end, limits.block_size) - start))
+            file.seek(start)
+            first = read_some(lines, len(files.BOM) if start == 0 else 0).removeprefix(files.BOM)
+            yield from read_lines(lines, part.path, limits, first)
     except OSError as error:
         on_error(SourceError(part.path, reason_of(error)))
-    yield from cutter.finish()
+    else:
+        if lines.failure:
+            on_error(SourceError(part.path, reason_of(lines.failure)))
 
 
-def _blocks(path: str, start: int, end: int, size: int) -> Iterator[tuple[int, bytes]]:
-    """The bytes from the first line that starts at or behind `start` to the end of the last that starts before `end`.
+def _line_start(file: FileIO, at: int, block_size: int) -> int:
+    """Where the first line begins that begins at `at` or behind; the end of the file when none does."""
+    if at == 0:
+        return 0
+    at -= 1  # the byte before: a newline there means that a line begins at `at`
+    file.seek(at)
+    while block := file.read(block_size):
+        newline = block.find(b"\n") + 1
+        at += newline or len(block)
+        if newline:
+            break
+    return at
 
-    Each block comes with its place in the file.
-    """
-    with open(path, "rb", buffering=0) as file:
-        at = max(start - 1, 0)  # the byte before: a newline there means that a line starts at `start`
-        file.seek(at)
-        is_inside = start == 0
-        while block := file.read(size):
-            if not is_inside:
-                skipped = block.find(b"\n") + 1
-                is_inside = bool(skipped)
-                at += skipped or len(block)
-                block = block[skipped:] if skipped else b""
-                if at >= end:  # no line starts in this part
-                    return
-            last = block.find(b"\n", max(end - at - 1, 0)) + 1
-            if last:
-                yield at, block[:last]
-                return
-            if block:
-                yield at, block
-            at += len(block)
+
+class _Range:
+    """So many bytes of a file, from where it stands."""
+
+    def __init__(self, file: FileIO, size: int) -> None:
+        self._file = file
+        self._left = size
+
+    def readinto1(self, buffer: memoryview, /) -> int:
+        number = self._file.readinto(buffer[: max(self._left, 0)]) or 0
+        self._left -= number
+        return number
 
 
 def _size(path: str) -> int:

@@ -7,12 +7,13 @@ import os
 import sys
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import zstandard
 
-from lanner.sources.base import Delivery, Framing, Limits, SourceError
+from lanner.sources.base import Framing, Limits, SourceError
 from lanner.sources.files import scan, total_size
 
 EVENTS = b"".join(b'{"verb":"get","auditID":"%d"}\n' % number for number in range(5000))
@@ -31,14 +32,13 @@ class Scan:
     def __init__(self, *paths: Path | str, limits: Limits | None = None) -> None:
         self.errors: list[SourceError] = []
         self.progress: list[int] = []
-        self.deliveries: list[Delivery] = list(
-            scan(
-                [str(path) for path in paths],
-                limits or Limits(),
-                on_error=self.errors.append,
-                on_progress=self.progress.append,
-            )
+        found = scan(
+            [str(path) for path in paths],
+            limits or Limits(),
+            on_error=self.errors.append,
+            on_progress=self.progress.append,
         )
+        self.deliveries = [replace(delivery, payload=bytes(delivery.payload)) for delivery in found]
 
     @property
     def text(self) -> bytes:
@@ -86,7 +86,7 @@ def test_files_are_read_in_blocks_of_whole_lines(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(EVENTS)
     found = Scan(tmp_path / "a", limits=Limits(block_size=10_000))
     assert len(found.deliveries) > len(EVENTS) // 10_000
-    assert all(delivery.payload.endswith(b"\n") for delivery in found.deliveries)
+    assert all(bytes(delivery.payload).endswith(b"\n") for delivery in found.deliveries)
     assert found.text == EVENTS
     assert found.progress == sorted(found.progress)
 

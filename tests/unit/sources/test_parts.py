@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ def _fail(error: SourceError) -> None:
 
 
 def _read(part: Part, limits: Limits) -> list[Delivery]:
-    return list(read_part(part, limits, on_error=_fail))
+    return [replace(found, payload=bytes(found.payload)) for found in read_part(part, limits, on_error=_fail)]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -66,14 +67,14 @@ def test_a_line_beyond_the_limit_that_spans_parts_is_reduced_once(tmp_path: Path
     limits = Limits(max_event_size=100_000, block_size=10_000)
     parts = list(split([str(path)], on_error=_fail, part_size=300_000))
     found = [delivery for part in parts for delivery in _read(part, limits)]
-    assert [json.loads(delivery.payload)["verb"] for delivery in found] == ["get", "create", "list"]
+    assert [json.loads(bytes(delivery.payload))["verb"] for delivery in found] == ["get", "create", "list"]
     assert [delivery.truncated for delivery in found] == [False, True, False]
 
 
 def test_a_byte_order_mark_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "audit.log"
     path.write_bytes(b"\xef\xbb\xbf" + b'{"verb":"get"}\n' * 3)
-    assert _read(Part(str(path), 20, 0, 20), Limits())[0].payload.startswith(b'{"verb"')
+    assert _read(Part(str(path), 20, 0, 20), Limits())[0].payload[:7] == b'{"verb"'
 
 
 def test_a_missing_file_is_reported_when_it_is_read(tmp_path: Path) -> None:
