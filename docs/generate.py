@@ -6,25 +6,23 @@ A test compares the committed pages with what is written here, so that neither c
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import click
-import msgspec
+from docs.keys import ConfigKey, config_keys
 from docs.markup import between, code, page, table
+from docs.migration import flags_and_keys
 from docs.rule_tests import rule_tests
-from msgspec import inspect
 
 from lanner import LoadResult, compile_rules, load_rules
 from lanner.cli.log import LEVELS, PREFIXES, Fields
 from lanner.cli.main import COMMANDS, FALCO
 from lanner.compiler.load import LoadedRules, Rule
 from lanner.condition.operators import MODIFIERS, OPERATORS, TRANSFORMERS
-from lanner.config.reader import bare, config_info
-from lanner.config.section import STANDING, Standing
 from lanner.diagnostics import CODES, Severity
 from lanner.events.schema import Kind
 from lanner.fields.listing import render_fields
@@ -168,42 +166,15 @@ def _configuration() -> str:
         "no need of them; those that are not yet there have a meaning that a later version brings. "
         "[Configuration](../guide/configuration.md) explains how files, options and variables come together."
     )
-    return page("Keys of the configuration", intro, *_section_tables("Keys", config_info()))
+    sections: dict[str, list[ConfigKey]] = {}
+    for key in config_keys():
+        sections.setdefault(key.section, []).append(key)
+    return page("Keys of the configuration", intro, *(_section_table(*found) for found in sections.items()))
 
 
-def _section_tables(title: str, info: Any, inherited: Standing = Standing.USED) -> Iterator[str]:
-    """A table for a section, and one for each section below it."""
-    rows, below = [], []
-    for key in info.fields:
-        kind, standing = bare(key.type), max((key.type.extra or {}).get(STANDING, inherited), inherited, key=_rank)
-        default = "" if key.required or isinstance(kind, inspect.StructType) else code(_json(_default_of(key)))
-        rows.append((code(key.name), default, standing.value, key.type.extra_json_schema["description"]))
-        inner = _section_of(kind.item_type) if isinstance(kind, inspect.ListType) else kind
-        if isinstance(inner, inspect.StructType):
-            below.append((key.name, inner, standing))
-    yield f"## {title}\n\n{table(('key', 'default', 'standing', 'meaning'), rows)}"
-    for name, inner, standing in below:
-        path = name if title == "Keys" else f"{title.strip('`')}.{name}"
-        yield from _section_tables(code(path), inner, standing)
-
-
-def _section_of(kind: Any) -> Any:
-    """Of the kinds of an item the one that is a section, if there is one."""
-    inner = bare(kind)
-    union = kind.type if isinstance(kind, inspect.Metadata) else kind
-    return next((each for each in getattr(union, "types", ()) if isinstance(each, inspect.StructType)), inner)
-
-
-def _rank(standing: Standing) -> int:
-    return [*Standing].index(standing)
-
-
-def _default_of(key: Any) -> object:
-    return key.default_factory() if key.default is msgspec.NODEFAULT else key.default
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+def _section_table(section: str, keys: Iterable[ConfigKey]) -> str:
+    rows = ((code(key.name), code(key.default), key.standing.value, key.description) for key in keys)
+    return f"## {code(section) or 'Keys'}\n\n{table(('key', 'default', 'standing', 'meaning'), rows)}"
 
 
 def _messages() -> str:
@@ -299,6 +270,7 @@ _PAGES: Mapping[str, Callable[[], str]] = {
     "reference/configuration.md": _configuration,
     "reference/default-rules.md": _default_rules,
     "reference/diagnostics.md": _diagnostics,
+    "reference/falco-flags-and-keys.md": flags_and_keys,
     "reference/fields.md": _fields,
     "reference/messages.md": _messages,
     "reference/operators.md": _operators,

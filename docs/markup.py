@@ -24,8 +24,12 @@ def _cell(text: str) -> str:
 
 def page(title: str, intro: str, *parts: str) -> str:
     """A page: its title, a note that it is generated, a paragraph, and further parts."""
-    wrapped = textwrap.fill(intro, _WIDTH, break_long_words=False, break_on_hyphens=False)
-    return "\n".join([f"# {title}\n", _NOTE, f"{wrapped}\n", *parts])
+    return "\n".join([f"# {title}\n", _NOTE, paragraph(intro), *parts])
+
+
+def paragraph(text: str) -> str:
+    """The text in lines of the usual width."""
+    return textwrap.fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False) + "\n"
 
 
 def code(text: str) -> str:
