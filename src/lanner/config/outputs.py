@@ -114,6 +114,7 @@ class NotifyOutput(AlertOutput, frozen=True, kw_only=True):
     name: Annotated[str, later("What messages and metrics call it.")]
     urls: Annotated[list[str], secret("Addresses of services in the form of Apprise, such as `slack://…`.")]
     title: Annotated[str, later("A template of the title.")] = "%priority: %rule"
-    template: Annotated[str, later("A template of the text.")] = "%message"
+    template: Annotated[str, later("A template of the text.")] = "%message\n%time on %hostname"
     max_chars: Annotated[int, later("Longer texts are cut there.", ge=200, le=100_000)] = 4000
     timeout_s: Annotated[float, later("Seconds for connecting and for the answer, each.", ge=0.1, le=3600)] = 10.0
+    give_up_s: Annotated[float, later("Seconds after which an alert that fails is given up.", ge=0, le=86_400)] = 300.0

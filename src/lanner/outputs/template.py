@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from string import Template
 from typing import ClassVar
 
@@ -33,33 +33,37 @@ class AlertTemplate:
 
     max_fields: ClassVar[int] = 64
 
-    def __init__(self, text: str, *, json: bool = False, iso8601: bool = False) -> None:
+    def __init__(self, text: str, *, json: bool = False, iso8601: bool = False, option: str = "template") -> None:
         """Check the template.
 
         Args:
             text: One line, or with `json` a JSON text whose strings hold the names.
             json: Escape values for the inside of a JSON string, instead of only their control characters.
             iso8601: Date and time in UTC instead of the local time of day in `%output`.
+            option: The key that has the template, for messages.
 
         Raises:
             OptionError: The template cannot be used.
         """
         self.json = json
+        self._option = option
         self._pattern = _Pattern(text)
         self._iso8601 = iso8601
-        self._names = tuple(_checked(self._pattern))
+        self._names = tuple(_checked(self._pattern, option))
         if json:
             self._check_json()
 
     def encode(self, alert: Alert) -> bytes:
         """The alert as one line of UTF-8, with its line break."""
-        values = self._values(alert)
-        if self.json:
-            values = {name: _inside_json(value) for name, value in values.items()}
-        line = self._pattern.substitute(values)
-        if self.json:
-            line = line.replace("\r", " ").replace("\n", " ").replace("\t", " ")
-        return escape(line.encode("utf-8", "replace").decode()) + b"\n"
+        if not self.json:
+            return escape(self.fill(alert)) + b"\n"
+        line = self.fill(alert, _inside_json)
+        return escape(line.replace("\r", " ").replace("\n", " ").replace("\t", " ")) + b"\n"
+
+    def fill(self, alert: Alert, encoded: Callable[[str], str] = str) -> str:
+        """The template with the alert's values in it, each as `encoded` gives it; what UTF-8 cannot say is `?`."""
+        values = {name: encoded(value) for name, value in self._values(alert).items()}
+        return self._pattern.substitute(values).encode("utf-8", "replace").decode()
 
     def encode_all(self, alerts: Sequence[Alert]) -> bytes:
         """The alerts as lines, each with its line break."""
@@ -87,19 +91,21 @@ class AlertTemplate:
             json.loads(filled)
         except ValueError as error:
             raise OptionError(
-                "template", "not JSON once its names are replaced", 'write names inside strings: `{"text": "%output"}`'
+                self._option,
+                "not JSON once its names are replaced",
+                'write names inside strings: `{"text": "%output"}`',
             ) from error
 
 
-def _checked(pattern: _Pattern) -> Iterator[str]:
+def _checked(pattern: _Pattern, option: str) -> Iterator[str]:
     if not pattern.is_valid():
-        raise OptionError("template", "a `%` that begins no name", "write `%%` for a percent sign")
+        raise OptionError(option, "a `%` that begins no name", "write `%%` for a percent sign")
     names = pattern.get_identifiers()
     if len(names) > AlertTemplate.max_fields:
-        raise OptionError("template", f"more than {AlertTemplate.max_fields} names")
+        raise OptionError(option, f"more than {AlertTemplate.max_fields} names")
     for name in names:
         if "." not in name and name not in _PARTS:
-            raise OptionError("template", f"unknown name `%{name}`", f"the names are fields, and {', '.join(_PARTS)}")
+            raise OptionError(option, f"unknown name `%{name}`", f"the names are fields, and {', '.join(_PARTS)}")
         yield name
 
 
