@@ -85,9 +85,9 @@ def _diagnostics() -> str:
 
 
 def _operators() -> str:
-    kinds = ("text", "number", "list")
+    kinds = ("text", "number", "address", "list")
     operators = table(
-        ("operator", "texts", "numbers", "lists", "takes a list", "holds when the value is or does this"),
+        ("operator", "texts", "numbers", "addresses", "lists", "takes a list", "holds when the value is or does this"),
         (
             (
                 code(row.name),

@@ -4,6 +4,7 @@ It walks the tree for every event and shares no code with the compiler but the f
 Generated code must agree with it.
 """
 
+import ipaddress
 import re
 from typing import Any
 
@@ -23,7 +24,7 @@ from lanner.condition import (
     Or,
 )
 from lanner.condition.ast import Argument
-from lanner.fields.catalogue import FIELDS, ArgKind, Meta
+from lanner.fields.catalogue import FIELDS, ArgKind, FieldType, Meta
 from lanner.fields.extraction import extractor
 
 Value = str | int | list[str] | None
@@ -105,6 +106,8 @@ def _check(check: Check, event: dict[str, Any], number: int) -> bool:
             right = other if isinstance(other, list) else [other]  # type: ignore[list-item]
         case None:
             raise ValueError(check)
+    if isinstance(check.left, Field) and FIELDS[check.left.name].type is FieldType.ADDRESS:
+        return _is_in_networks(left, check.operator, right)
     if isinstance(left, list):
         found = [value in right for value in left]
         return all(found) if check.operator == "in" else any(found)
@@ -116,6 +119,22 @@ def _check(check: Check, event: dict[str, Any], number: int) -> bool:
     return {None: passed == 1, "oneof": passed == 1, "anyof": passed > 0, "allof": passed == len(right) > 0}[
         check.modifier
     ]
+
+
+def _is_in_networks(left: Value, operator: str, right: list[str]) -> bool:
+    """Whether addresses are in one of some networks, as Python's own library says."""
+    found = []
+    for text in left if isinstance(left, list) else [str(left)]:
+        try:
+            address = ipaddress.ip_address(text.partition("%")[0])
+        except ValueError:
+            found.append(False)
+            continue
+        address = getattr(address, "ipv4_mapped", None) or address
+        found.append(any(address in ipaddress.ip_network(network, strict=False) for network in right))
+    if isinstance(left, list):
+        return all(found) if operator == "in" else any(found)
+    return found[0] != (operator == "!=")
 
 
 def _compare(operator: str, left: str | int, right: str) -> bool:

@@ -51,6 +51,10 @@ TEXT_FIELDS = (
     Field("jevt.value", "/user/groups"),
     Field("jevt.value", "/verb"),
     Field("evt.source"),
+    Field("kx.user.serviceaccount.name"),
+    Field("kx.body", "/kind"),
+    Field("kx.source.class"),
+    Field("kx.dry_run"),
 )
 LIST_FIELDS = (
     Field("ka.user.groups"),
@@ -59,7 +63,13 @@ LIST_FIELDS = (
     Field("ka.req.pod.containers.image", "0"),
     Field("ka.req.role.rules.verbs"),
     Field("ka.req.pod.volumes.hostpath"),
+    Field("kx.pod.containers.image"),
+    Field("kx.role.verbs", "pods"),
+    Field("kx.user.extra", "name"),
 )
+ADDRESS_FIELDS = (Field("kx.source.ip"), Field("kx.source.ips"))
+ADDRESSES = ("10.1.2.3", "203.0.113.7", "::1", "fd12::1%eth0", "::ffff:10.0.0.1")
+NETWORKS = ("10.0.0.0/8", "10.1.2.3", "::1", "fd00::/8", "0.0.0.0/0")
 
 literals = st.builds(Literal, st.sampled_from(TEXTS), st.just(True))
 lists = st.lists(literals, max_size=4).map(lambda items: LiteralList(tuple(items)))
@@ -76,6 +86,9 @@ joined = st.tuples(texts, texts).map(lambda pair: Call("join", (Literal("/", Tru
 concatenated = st.tuples(texts, texts).map(lambda pair: Call("concat", pair))
 lengths = (texts | text_lists).map(lambda operand: Call("len", (operand,)))
 
+networks = st.lists(st.sampled_from(NETWORKS).map(Literal), min_size=1, max_size=3).map(
+    lambda items: LiteralList(tuple(items))
+)
 _SIMPLE = ("=", "==", "!=", "contains", "icontains", "startswith", "endswith", "glob", "iglob")
 
 
@@ -91,6 +104,7 @@ checks: st.SearchStrategy[Check] = st.one_of(
     st.builds(Check, lengths, st.sampled_from(("=", "!=", "<", ">=")), st.sampled_from(NUMBERS[:4]).map(Literal)),
     st.builds(Check, texts, st.sampled_from(("in", "intersects")), lists),
     st.builds(Check, texts, st.just("pmatch"), full_lists),
+    st.builds(Check, st.sampled_from(ADDRESS_FIELDS), st.sampled_from(("in", "intersects")), networks),
     st.builds(Check, text_lists, st.sampled_from(("in", "intersects")), lists),
     st.builds(Check, texts, st.sampled_from(_SIMPLE), lists, st.sampled_from(("oneof", "anyof", "allof"))),
     st.builds(
@@ -140,7 +154,7 @@ events: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "verb": _text,
         "requestURI": st.sampled_from(("/api?command=x", "/x?command=create&command=y", "/%zz", "")) | _json,
         "user": _object(username=_text, groups=st.lists(st.sampled_from(TEXTS), max_size=3) | _json) | _json,
-        "sourceIPs": st.lists(st.sampled_from(TEXTS), max_size=2) | _json,
+        "sourceIPs": st.lists(st.sampled_from((*TEXTS, *ADDRESSES)), max_size=2) | _json,
         "objectRef": _object(resource=_text, subresource=_text, name=_text, namespace=_text) | _json,
         "responseStatus": _object(code=st.integers(0, 600) | _json) | _json,
         "requestObject": _pod | _json,

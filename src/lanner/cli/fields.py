@@ -18,7 +18,7 @@ from lanner.fields.listing import SOURCES, render_fields
 def fields(source: str | None, output_format: Literal["text", "markdown", "json"]) -> None:
     """List every field: name, type, argument, description, and the least audit level that fills it.
 
-    SOURCE is one of k8s_audit, json and evt.
+    SOURCE is one of k8s_audit (Falco's), lanner (the kx. fields), json and evt.
     """
     known = {name: name for name in SOURCES}
     if source is not None and source not in known:

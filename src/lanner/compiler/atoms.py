@@ -97,6 +97,8 @@ class AtomCompiler:
         """A check against constants."""
         if operator == "exists":
             return lambda first, again: f"{first} is not None"
+        if left.is_address:
+            return self._network_check(operator, left.is_list, values)
         if left.is_list:
             return self._list_check(operator, repr_set(self._constants, frozenset(values)))
         wanted = tuple(map(semantics.parse_number, values)) if left.is_number else values
@@ -108,6 +110,13 @@ class AtomCompiler:
         if operator == "in":
             return _guarded(f"{values}.issuperset({_VALUE})")
         return _guarded(f"not {values}.isdisjoint({_VALUE})")
+
+    def _network_check(self, operator: str, is_list: bool, values: tuple[str, ...]) -> _Code:
+        """A check of addresses against addresses and networks."""
+        has = self._tester("networks", values, semantics.network_test)
+        if is_list:
+            return _guarded(f"{'all' if operator == 'in' else 'any'}(map({has}, {_VALUE}))")
+        return _guarded(f"{'not ' if operator == '!=' else ''}{has}({_VALUE})")
 
     def _members(self, operator: str, values: tuple[Any, ...]) -> _Code | None:
         """Equality and membership need no guard: None is never among the values."""
@@ -245,6 +254,7 @@ _INDEX_KINDS = {
 
 
 def _index(left: Operand, operator: str, modifier: str | None, values: tuple[str, ...]) -> Index | None:
-    if left.is_list or left.is_number or operator not in _INDEX_KINDS or modifier not in (None, "anyof"):
+    is_text = not (left.is_list or left.is_number or left.is_address)
+    if not is_text or operator not in _INDEX_KINDS or modifier not in (None, "anyof"):
         return None
     return Index(_INDEX_KINDS[operator], values)

@@ -20,6 +20,7 @@ from lanner.compiler.semantics import MAX_GLOB, parse_number, regex_options
 from lanner.condition import ArgumentList, Call, Check, Field, Literal, LiteralList, Place, to_text
 from lanner.condition.ast import Argument, Operand, children
 from lanner.condition.operators import OPERATORS
+from lanner.events.addresses import parse_network
 from lanner.fields.catalogue import ArgKind, FieldSpec, FieldType
 
 _INDEX = re.compile(r"0|[1-9][0-9]*")
@@ -36,6 +37,13 @@ _REGEX_HELP = (
 )
 
 
+_KIND_NAMES = {
+    FieldType.STRING: ("a text", "texts"),
+    FieldType.NUMBER: ("a number", "numbers"),
+    FieldType.ADDRESS: ("an address", "addresses"),
+}
+
+
 class Kind(NamedTuple):
     """What an operand gives: texts or numbers, one or a list."""
 
@@ -43,8 +51,8 @@ class Kind(NamedTuple):
     is_list: bool
 
     def __str__(self) -> str:
-        name = "text" if self.type is FieldType.STRING else "number"
-        return f"a list of {name}s" if self.is_list else f"a {name}"
+        one, many = _KIND_NAMES[self.type]
+        return f"a list of {many}" if self.is_list else one
 
 
 TEXT = Kind(FieldType.STRING, False)
@@ -89,7 +97,7 @@ def check_problems(check: Check, scope: Scope) -> Iterator[Problem]:
     yield from problems
     if kind is None:
         return
-    if not _fits(check.operator, kind):
+    if not _fits(check.operator, kind) or (check.modifier and kind.type is FieldType.ADDRESS):
         yield _operator(check, kind)
         return
     match check.right:
@@ -219,6 +227,8 @@ def _operator(check: Check, kind: Kind) -> Problem:
 
 def _fits(operator: str, kind: Kind) -> bool:
     row = OPERATORS[operator]
+    if kind.type is FieldType.ADDRESS:
+        return row.address and (row.list or not kind.is_list)
     return row.list if kind.is_list else row.number if kind.type is FieldType.NUMBER else row.text
 
 
@@ -232,6 +242,9 @@ def _values(check: Check, kind: Kind, values: Iterable[Literal], scope: Scope) -
         elif kind.type is FieldType.NUMBER and parse_number(value.text) is None:
             message = f"`{value.text}` is not a number, as `{to_text(check.left)}` is"
             yield Problem("LN0206", message, value.place, help="write a decimal number without a sign")
+        elif kind.type is FieldType.ADDRESS and parse_network(value.text) is None:
+            message = f"`{value.text}` is neither an address nor a network, as `{to_text(check.left)}` is compared with"
+            yield Problem("LN0206", message, value.place, help="write `10.1.2.3`, `10.0.0.0/8` or `fd00::/8`")
         elif check.operator == "regex":
             yield from _regex(value)
         elif check.operator in ("glob", "iglob") and len(value.text) > MAX_GLOB:
@@ -257,7 +270,7 @@ def _right(check: Check, kind: Kind, right: Call, scope: Scope) -> Iterator[Prob
     problems: list[Problem] = []
     found = operand_kind(right, scope, problems)
     yield from problems
-    if check.operator in ("pmatch", "regex"):
+    if check.operator in ("pmatch", "regex") or kind.type is FieldType.ADDRESS:
         yield Problem("LN0206", f"`{check.operator}` needs values that do not depend on the event", right.place)
     elif found is not None and found != kind:
         yield Problem(

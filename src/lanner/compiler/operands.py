@@ -21,6 +21,7 @@ from lanner.fields.catalogue import (
     FIELDS,
     ArgKind,
     Derived,
+    FieldSpec,
     FieldType,
     Json,
     Meta,
@@ -44,6 +45,7 @@ class Operand:
         code: A Python expression over `e`, `c` and constants of `Constants`.
         is_list: Whether the value is a list of texts.
         is_number: Whether it is a number.
+        is_address: Whether it is an address, or a list of them.
         is_cheap: Whether getting it costs less than remembering it.
         path: Where in the event the value stands, for one that is read as it stands.
         is_always: Whether every event has the value.
@@ -54,6 +56,7 @@ class Operand:
     code: str
     is_list: bool = False
     is_number: bool = False
+    is_address: bool = False
     is_cheap: bool = False
     path: Path | None = None
     is_always: bool = False
@@ -101,7 +104,7 @@ def paths(operand: Argument) -> Iterator[Path]:
                 case PointerArgument():
                     yield parse_pointer(operand.argument or "")
                 case Derived(roots):
-                    yield from ((root,) for root in roots)
+                    yield from (tuple(root.split("/")) for root in roots)
                 case Meta():
                     pass
         case Call():
@@ -161,7 +164,7 @@ class OperandCompiler:
             case Meta(name):
                 return self._meta(name, spec.type is FieldType.NUMBER)
             case Derived(roots, function):
-                return self._derived(node, roots, function, spec.is_list, spec.arg)
+                return self._derived(node, spec, roots, function)
 
     @staticmethod
     def _meta(name: str, is_number: bool) -> Operand:
@@ -174,16 +177,25 @@ class OperandCompiler:
             code = f"str({code})"
         return Operand(f"{name}:{is_number}", code, is_number=is_number, is_always=True)
 
-    def _derived(self, node: Field, roots: tuple[str, ...], function: Any, is_list: bool, arg: ArgKind) -> Operand:
+    def _derived(self, node: Field, spec: FieldSpec, roots: tuple[str, ...], function: Any) -> Operand:
         arguments = [self._root(root) for root in roots]
-        if arg is ArgKind.INDEX:
+        if spec.arg is ArgKind.INDEX:
             arguments.append("None" if node.argument is None else str(int(node.argument)))
-        elif arg is ArgKind.KEY:
+        elif spec.arg is ArgKind.KEY:
             arguments.append(repr(node.argument))
-        return Operand(to_text(node), f"{self._function(function)}({', '.join(arguments)})", is_list=is_list)
+        return Operand(
+            to_text(node),
+            f"{self._function(function)}({', '.join(arguments)})",
+            is_list=spec.is_list,
+            is_number=spec.type is FieldType.NUMBER,
+            is_address=spec.type is FieldType.ADDRESS,
+            path=tuple(roots[0].split("/")) if len(roots) == 1 and "/" in roots[0] else None,
+        )
 
     def _root(self, root: str) -> str:
-        """A member of the event, decoded."""
+        """A member of the event, decoded, or a text within one."""
+        if "/" in root:
+            return self._pointer(tuple(root.split("/")), is_list=False).code
         access = self._schema.access((root,), is_list=True)
         match access.leaf:
             case Leaf.RAW if access.attributes:

@@ -29,7 +29,7 @@ class Scope:
         """The scope of a source with these plugins loaded."""
         if source != AUDIT_SOURCE:
             return cls(source, frozenset(), False)
-        families = {"evt", AUDIT_SOURCE, *({"json"} & set(plugins))}
+        families = {"evt", "lanner", AUDIT_SOURCE, *({"json"} & set(plugins))}
         return cls(source, frozenset(families), source in event_sources(plugins))
 
     def known(self, name: str) -> FieldSpec | None:

@@ -316,6 +316,13 @@ def _search(texts: list[str]) -> Callable[[str], list[str]]:
     return search
 
 
+def network_test(values: Iterable[str]) -> Test:
+    """Whether a text is one of the addresses, or an address in one of the networks."""
+    from lanner.events.addresses import Networks  # noqa: PLC0415 - kept out of the start of the program
+
+    return Networks(values).has
+
+
 def path_test(paths: Sequence[str]) -> Test:
     """Whether a path is one of the paths or lies below one; components are compared whole and may be patterns."""
     wanted = [[_component_test(part) for part in path.split("/") if part] for path in paths]

@@ -39,6 +39,14 @@ class Operator:
     takes_list: bool
     description: str
 
+    @property
+    def address(self) -> bool:
+        """Whether it takes addresses, which it compares with networks too."""
+        return self.name in _ADDRESS_OPERATORS
+
+
+_ADDRESS_OPERATORS = frozenset({"exists", "=", "==", "!=", "in", "intersects"})
+
 
 _ROWS = (
     Operator("exists", True, True, True, False, "the field has a value"),

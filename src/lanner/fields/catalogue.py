@@ -7,6 +7,7 @@ from types import MappingProxyType
 from lanner.events.values import Json
 from lanner.fields.generic import EVENT_FIELDS, JSON_FIELDS
 from lanner.fields.k8saudit import AUDIT_FIELDS
+from lanner.fields.kx import OWN_FIELDS
 from lanner.fields.spec import (
     ArgKind,
     Argument,
@@ -26,7 +27,7 @@ from lanner.fields.spec import (
 )
 
 FIELDS: Mapping[str, FieldSpec] = MappingProxyType(
-    {spec.name: spec for spec in (*AUDIT_FIELDS, *JSON_FIELDS, *EVENT_FIELDS)}
+    {spec.name: spec for spec in (*AUDIT_FIELDS, *OWN_FIELDS, *JSON_FIELDS, *EVENT_FIELDS)}
 )
 """Every field by name, in the order in which they are shown."""
 

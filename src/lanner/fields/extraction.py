@@ -39,7 +39,8 @@ def extractor(spec: FieldSpec, arg: Argument = None) -> Extractor:
             return _pointer(parse_pointer(str(arg)), is_list=False)
         case Derived(roots, function):
             arguments = () if spec.arg is ArgKind.NONE else (arg,)
-            return lambda event: function(*map(event.get, roots), *arguments)
+            reads = [_root(root) for root in roots]
+            return lambda event: function(*(read(event) for read in reads), *arguments)
         case Meta():
             raise ValueError(f"`{spec.name}` is no part of the event")
 
@@ -50,3 +51,11 @@ def _pointer(keys: tuple[str, ...], is_list: bool) -> Extractor:
         return lambda event: convert(dict(event))
     member, *rest = keys
     return lambda event: convert(walk(event.get(member), rest))
+
+
+def _root(root: str) -> Callable[[Mapping[str, Json]], Json]:
+    """What reads a member, or a text within one."""
+    member, *rest = root.split("/")
+    if not rest:
+        return lambda event: event.get(member)
+    return lambda event: as_text(walk(event.get(member), rest))

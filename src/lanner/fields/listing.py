@@ -18,6 +18,7 @@ SOURCES: tuple[Source, ...] = get_args(Source)
 _TITLES: Mapping[Source, str] = MappingProxyType(
     {
         "k8s_audit": "Kubernetes audit events",
+        "lanner": "Kubernetes audit events, beyond Falco's fields",
         "json": "the event's JSON",
         "evt": "the event as the engine sees it",
     }
@@ -99,7 +100,7 @@ def _argument(spec: FieldSpec) -> str:
 
 
 def _type(spec: FieldSpec) -> str:
-    return f"list of {spec.type}s" if spec.is_list else spec.type
+    return f"list of {spec.type}{'e' * spec.type.endswith('s')}s" if spec.is_list else spec.type
 
 
 def _description(spec: FieldSpec) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from lanner.fields.spec import ArgKind, Argument, Derived, Extract, FieldSpec, FieldValue, Pointer
+from lanner.fields.spec import ArgKind, Argument, Derived, Extract, FieldSpec, FieldType, FieldValue, Pointer
 
 BODY = ("requestObject",)
 """The roots of what is computed from the request's object alone."""
@@ -53,3 +53,38 @@ def body(
 def indexed(name: str, desc: str, function: Callable[..., FieldValue], example: tuple[str, ...]) -> FieldSpec:
     """A list row that is computed from the request's object, and of which an index picks a part."""
     return field(name, desc, Derived(BODY, function), example, arg=ArgKind.INDEX)
+
+
+def own(
+    name: str,
+    desc: str,
+    extract: Extract,
+    example: str | int | tuple[str, ...],
+    *,
+    type: FieldType = FieldType.STRING,
+    arg: ArgKind = ArgKind.NONE,
+    example_arg: Argument = None,
+) -> FieldSpec:
+    """A row of Lanner's own; it is a list when its example is one, and needs its argument when it takes one."""
+    return FieldSpec(
+        name=f"kx.{name}",
+        desc=desc,
+        extract=extract,
+        source="lanner",
+        type=type,
+        is_list=isinstance(example, tuple),
+        arg=arg,
+        arg_required=arg is not ArgKind.NONE,
+        example=example,
+        example_arg=example_arg,
+    )
+
+
+def own_at(name: str, path: tuple[str, ...], desc: str, example: str | tuple[str, ...]) -> FieldSpec:
+    """A row of Lanner's own that reads one place of the event."""
+    return own(name, desc, Pointer(path), example)
+
+
+def own_body(name: str, desc: str, function: Callable[..., FieldValue], example: str | tuple[str, ...]) -> FieldSpec:
+    """A row of Lanner's own that is computed from the request's object."""
+    return own(name, desc, Derived(BODY, function), example)

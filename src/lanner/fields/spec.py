@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from typing import Literal, TypeAlias
 
-FieldValue: TypeAlias = str | list[str] | None
-"""What extraction gives: text, texts when the field is a list (never none of them), or None for a missing value."""
+FieldValue: TypeAlias = str | int | list[str] | None
+"""What extraction gives: text, texts when the field is a list (never none of them), a number, or None when missing."""
 
 Argument: TypeAlias = int | str | None
 """A field's argument: the number for `ArgKind.INDEX`, the text for `ArgKind.KEY`, None when it is left out."""
 
-Source: TypeAlias = Literal["k8s_audit", "json", "evt"]
-"""Who gives the field: the k8saudit plugin, the json plugin, or the rules engine."""
+Source: TypeAlias = Literal["k8s_audit", "lanner", "json", "evt"]
+"""Who gives the field: the k8saudit plugin, Lanner itself, the json plugin, or the rules engine."""
 
 
 class FieldType(StrEnum):
@@ -21,6 +21,8 @@ class FieldType(StrEnum):
     STRING = "string"
     NUMBER = "number"
     """An unsigned integer of 64 bits."""
+    ADDRESS = "address"
+    """An IP address, which is compared with addresses and networks (`10.0.0.0/8`)."""
 
 
 class ArgKind(Enum):
@@ -56,7 +58,8 @@ class Derived:
     """Compute the value from members of the event.
 
     Attributes:
-        roots: The members of the event that the function reads, in the order of its parameters.
+        roots: The members of the event that the function reads, in the order of its parameters; `user/username` is a
+            text within a member.
         function: Gets one decoded value per root (None where the event has no such member) and, when the field
             takes an argument, that argument last (None when left out). It never raises for odd data.
     """
@@ -108,7 +111,7 @@ class FieldSpec:
     is_list: bool = False
     arg: ArgKind = ArgKind.NONE
     arg_required: bool = False
-    example: str | tuple[str, ...] | None = None
+    example: str | int | tuple[str, ...] | None = None
     example_arg: Argument = None
     deprecated: str | None = None
     since: str = "0.1"
@@ -136,7 +139,7 @@ def event_members(extract: Extract, arg: Argument = None) -> tuple[str, ...]:
     """The members of the event that are read; empty for a value of the engine and for the whole event."""
     match extract:
         case Derived(roots):
-            return roots
+            return tuple(root.partition("/")[0] for root in roots)
         case Pointer(keys):
             return keys[:1]
         case PointerArgument() if isinstance(arg, str):

@@ -9,7 +9,12 @@ _BROKEN_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 
 
 def query_parameter(uri: Json, name: str) -> str | None:
-    """The first value of a query parameter, decoded; None when the URI has no such parameter.
+    """The first value of a query parameter, decoded; None when the URI has no such parameter."""
+    return next(iter(query_parameters(uri, name)), None)
+
+
+def query_parameters(uri: Json, name: str) -> list[str]:
+    """All values of a query parameter, decoded.
 
     Read as the API server reads it: everything after the first `?` is the query, a `#` too, and a pair with a `;` or
     a broken escape is passed over without hiding the others. Bytes that are not UTF-8 become U+FFFD.
@@ -17,10 +22,9 @@ def query_parameter(uri: Json, name: str) -> str | None:
     Source: Go, net/url, `ParseRequestURI` and `URL.Query`.
     """
     query = (as_text(uri) or "").partition("?")[2]
-    for pair in query.split("&"):
-        if not pair or ";" in pair or _BROKEN_ESCAPE.search(pair):
-            continue
-        key, _, value = pair.partition("=")
-        if unquote_plus(key) == name:
-            return unquote_plus(value)
-    return None
+    pairs = (
+        pair.partition("=")[::2]
+        for pair in query.split("&")
+        if pair and ";" not in pair and not _BROKEN_ESCAPE.search(pair)
+    )
+    return [unquote_plus(value) for key, value in pairs if unquote_plus(key) == name]

@@ -38,6 +38,54 @@ def matches(text: str, event: dict[str, Any] = EVENT) -> bool:
     return bool(engine.process(json.dumps(event).encode()).alerts)
 
 
+ADDRESSES: dict[str, Any] = {
+    "verb": "create",
+    "user": {"username": "system:serviceaccount:dev:builder"},
+    "sourceIPs": ["203.0.113.7", "10.1.2.3"],
+    "requestObject": {"spec": {"expirationSeconds": 86400}},
+}
+ADDRESSES_HOLD = (
+    "kx.source.ip = 10.1.2.3",
+    "kx.source.ip in (192.0.2.0/24, 10.0.0.0/8)",
+    "kx.source.ip intersects (10.1.2.0/24)",
+    "kx.source.ip != 10.1.2.4",
+    "kx.source.ips intersects (203.0.113.0/24)",
+    "kx.source.ips in (203.0.113.0/24, 10.0.0.0/8)",
+    "kx.source.ips exists",
+    "kx.token.lifetime > 86399",
+    "kx.token.lifetime in (1, 86400)",
+    "kx.user.serviceaccount.namespace = dev",
+)
+ADDRESSES_FAIL = (
+    "kx.source.ip = 203.0.113.7",
+    "kx.source.ip in (192.0.2.0/24, fd00::/8)",
+    "kx.source.ip != 10.0.0.0/8",
+    "kx.source.ips in (203.0.113.0/24)",
+    "kx.source.ips intersects (192.0.2.0/24)",
+    "kx.token.lifetime > 86400",
+    "kx.user.serviceaccount.namespace = builder",
+)
+
+
+@pytest.mark.parametrize("text", ADDRESSES_HOLD)
+def test_a_check_of_an_address_or_number_holds(text: str) -> None:
+    assert matches(text, ADDRESSES)
+    assert holds(condition(text), ADDRESSES)
+
+
+@pytest.mark.parametrize("text", ADDRESSES_FAIL)
+def test_a_check_of_an_address_or_number_fails(text: str) -> None:
+    assert not matches(text, ADDRESSES)
+    assert not holds(condition(text), ADDRESSES)
+
+
+@pytest.mark.parametrize("address", ["nonsense", "", "10.0.0.1.2"])
+def test_what_is_no_address_is_in_no_network(address: str) -> None:
+    event = {**ADDRESSES, "sourceIPs": [address]}
+    assert not matches("kx.source.ip in (0.0.0.0/0, ::/0)", event)
+    assert matches("kx.source.ip != 10.0.0.1", event)
+
+
 HOLD = (
     "ka.verb exists",
     "ka.verb = get",

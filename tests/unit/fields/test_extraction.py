@@ -15,9 +15,11 @@ from lanner.events.values import decode_json
 from lanner.fields.catalogue import FIELDS, ArgKind, Argument, FieldSpec, FieldValue, Json, Meta
 from lanner.fields.extraction import extractor
 
+from .requests_for_certificates import csr_spec
+
 FROM_EVENT = [spec for spec in FIELDS.values() if not isinstance(spec.extract, Meta)]
 
-CONTAINERS: Json = [
+CONTAINERS: list[dict[str, Json]] = [
     {
         "name": "app",
         "image": "docker.io/library/nginx:1.27",
@@ -44,11 +46,20 @@ EXAMPLE: dict[str, Json] = {
     "stage": "ResponseComplete",
     "verb": "create",
     "requestURI": "/api/v1/namespaces/shop/pods?fieldManager=kubectl-create",
-    "user": {"username": "alice", "groups": ["ops", "system:authenticated"]},
-    "impersonatedUser": {"username": "bob"},
+    "user": {
+        "username": "alice",
+        "groups": ["ops", "system:authenticated"],
+        "extra": {"authentication.kubernetes.io/credential-id": ["X509SHA256=0a1b"]},
+    },
+    "level": "RequestResponse",
+    "impersonatedUser": {
+        "username": "bob",
+        "groups": ["system:masters"],
+        "extra": {"authentication.kubernetes.io/credential-id": ["X509SHA256=2c3d"]},
+    },
     "sourceIPs": ["203.0.113.7", "10.0.0.4"],
     "userAgent": "kubectl/v1.32.4 (linux/amd64)",
-    "objectRef": {"resource": "pods", "namespace": "shop", "name": "web"},
+    "objectRef": {"resource": "pods", "namespace": "shop", "name": "web", "apiVersion": "v1"},
     "responseStatus": {"code": 201, "reason": "AlreadyExists"},
     "responseObject": {"metadata": {"name": "web"}},
     "annotations": {
@@ -59,6 +70,11 @@ EXAMPLE: dict[str, Json] = {
         "validation.policy.admission.k8s.io/validation_failure": '[{"message":"no","policy":"p","binding":"b"}]',
         "pod-security.kubernetes.io/audit-violations": 'would violate PodSecurity "baseline:latest": privileged',
         "cluster_name": "prod-1",
+        "k8s.io/deprecated": "true",
+        "k8s.io/removed-release": "1.32",
+        "patch.webhook.admission.k8s.io/round_0_index_0": '{"configuration":"mesh","webhook":"inject.example.com",'
+        '"patch":[],"patchType":"JSONPatch"}',
+        "failed-open.mutation.webhook.admission.k8s.io/round_0_index_1": "inject.example.com",
     },
     "requestObject": {
         "metadata": {"labels": {"app.kubernetes.io/version": "1.31"}},
@@ -85,9 +101,9 @@ EXAMPLE: dict[str, Json] = {
                 "fsGroup": 2000,
                 "supplementalGroups": [4000, 5000],
             },
-            "containers": CONTAINERS,
-            "initContainers": CONTAINERS,
-            "ephemeralContainers": CONTAINERS,
+            "containers": [*CONTAINERS],
+            "initContainers": [*CONTAINERS],
+            "ephemeralContainers": [*CONTAINERS],
             "volumes": [
                 {"name": "etc", "hostPath": {"path": "/etc"}},
                 {"name": "cifs", "flexVolume": {"driver": "vendor/cifs"}},
@@ -98,14 +114,66 @@ EXAMPLE: dict[str, Json] = {
 WITH_SUBRESOURCE = EXAMPLE | {"objectRef": {"resource": "pods", "subresource": "exec"}}
 
 
+_HOOKS: Json = {
+    "webhooks": [
+        {"clientConfig": {"url": "https://hooks.example.com/mutate"}, "failurePolicy": "Ignore"},
+        {"clientConfig": {"service": {"namespace": "guard", "name": "policy"}}, "failurePolicy": "Fail"},
+    ]
+}
+_PATCH: Json = [
+    {"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "evil"},
+    {"op": "remove", "path": "/metadata/labels/app"},
+]
+_POD: Json = {
+    "spec": {
+        "hostNetwork": True,
+        "hostPID": True,
+        "hostIPC": True,
+        "serviceAccountName": "builder",
+        "nodeName": "node-1",
+        "securityContext": {
+            "runAsUser": 1000,
+            "seccompProfile": {"type": "RuntimeDefault"},
+            "appArmorProfile": {"type": "Unconfined"},
+            "windowsOptions": {"hostProcess": True},
+        },
+        "containers": [
+            CONTAINERS[0] | {"env": [{"name": "MODE", "value": "dev"}, {"name": "KEY", "valueFrom": {}}]},
+            CONTAINERS[1],
+        ],
+        "volumes": [{"name": "etc", "hostPath": {"path": "//etc/./"}}],
+    }
+}
+_OWN: dict[str, dict[str, Json]] = {
+    "kx.target.api_group": {"objectRef": {"apiGroup": "apps"}},
+    "kx.dry_run": {"verb": "create", "requestURI": "/api/v1/pods?dryRun=All"},
+    "kx.exec.": {"requestURI": "/exec?command=cat&command=%2Fetc%2Fshadow&stdout=true"},
+    "kx.user.serviceaccount.": {"user": {"username": "system:serviceaccount:dev:builder"}},
+    "kx.pod.": {"requestObject": _POD},
+    "kx.pv.": {"requestObject": {"spec": {"hostPath": {"path": "/srv/data/"}}}},
+    "kx.hostpath.": {"requestObject": {"spec": {"local": {"path": "/srv/data"}}}},
+    "kx.patch.": {"verb": "patch", "requestObject": _PATCH},
+    "kx.binding.": {"objectRef": {"resource": "clusterrolebindings"}},
+    "kx.role.escalation": {"requestObject": {"rules": [{"verbs": ["bind", "get"]}]}},
+    "kx.token.": {"requestObject": {"spec": {"expirationSeconds": 86400, "audiences": ["vault"]}}},
+    "kx.csr.": {"requestObject": {"spec": csr_spec("mallory", "system:masters")}},
+    "kx.webhook.": {"requestObject": _HOOKS},
+}
+
+
+def _example_for(name: str) -> Mapping[str, Json]:
+    if name == "ka.target.subresource":
+        return WITH_SUBRESOURCE
+    return next((event for prefix, event in _OWN.items() if name.startswith(prefix)), EXAMPLE)
+
+
 def read(name: str, event: Mapping[str, Json], arg: Argument = None) -> FieldValue:
     return extractor(FIELDS[name], arg)(event)
 
 
 @pytest.mark.parametrize("spec", FROM_EVENT, ids=lambda spec: spec.name)
 def test_every_example_of_the_catalogue_is_true(spec: FieldSpec) -> None:
-    event = WITH_SUBRESOURCE if spec.name == "ka.target.subresource" else EXAMPLE
-    value = extractor(spec, spec.example_arg)(event)
+    value = extractor(spec, spec.example_arg)(_example_for(spec.name))
     assert value == (list(spec.example) if isinstance(spec.example, tuple) else spec.example)
 
 

@@ -1,0 +1,97 @@
+"""Lanner's own fields of pods, which see a pod's specification wherever it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from lanner.fields import workloads
+from lanner.fields.rows import own_body
+from lanner.fields.spec import FieldSpec, FieldValue
+
+_PODS = "Of a pod, a workload's or CronJob's template, or a patch of one: "
+_EVERY = f"{_PODS}of all containers, init and ephemeral ones too, "
+
+
+def _pod(name: str, what: str, function: Callable[..., FieldValue], example: str | tuple[str, ...]) -> FieldSpec:
+    return own_body(f"pod.{name}", f"{_PODS}{what}.", function, example)
+
+
+def _containers(name: str, what: str, function: Callable[..., FieldValue], example: tuple[str, ...]) -> FieldSpec:
+    return own_body(f"pod.containers.{name}", f"{_EVERY}{what}.", function, example)
+
+
+def _at(*keys: str) -> Callable[..., FieldValue]:
+    return partial(workloads.container_texts, keys)
+
+
+OWN_POD_FIELDS = (
+    _pod("host_network", "whether it shares the host's network", partial(workloads.spec_flag, "hostNetwork"), "true"),
+    _pod("host_pid", "whether it shares the host's processes", partial(workloads.spec_flag, "hostPID"), "true"),
+    _pod("host_ipc", "whether it shares the host's IPC namespace", partial(workloads.spec_flag, "hostIPC"), "true"),
+    _pod("host_process", "`true` for a HostProcess of Windows", workloads.is_host_process, "true"),
+    _pod("service_account", "the service account that it runs under", workloads.service_account, "builder"),
+    _pod("node_name", "the node that it asks for by name", partial(workloads.spec_flag, "nodeName"), "node-1"),
+    _pod(
+        "volumes.hostpath",
+        "the directories of the node that its volumes mount, as the kernel reads them: `//etc/./` is `/etc`",
+        workloads.host_paths,
+        ("/etc",),
+    ),
+    own_body(
+        "pv.hostpath",
+        "Of a PersistentVolume: the directory of the node behind it, as the kernel reads it.",
+        workloads.persistent_host_paths,
+        ("/srv/data",),
+    ),
+    own_body(
+        "hostpath.tree",
+        "`kx.pod.volumes.hostpath` and `kx.pv.hostpath` with all directories above them, but for the root: with `/srv` "
+        "where it is `/srv/data`.",
+        workloads.host_paths_with_parents,
+        ("/srv/data", "/srv"),
+    ),
+    _pod(
+        "seccomp_profiles",
+        "the types of its seccomp profiles, such as `Unconfined`",
+        partial(workloads.profiles, "seccompProfile"),
+        ("RuntimeDefault",),
+    ),
+    _pod(
+        "apparmor_profiles",
+        "the types of its AppArmor profiles, such as `Unconfined`",
+        partial(workloads.profiles, "appArmorProfile"),
+        ("Unconfined",),
+    ),
+    _containers("name", "the names", _at("name"), ("app", "side")),
+    _containers("image", "the images", _at("image"), ("docker.io/library/nginx:1.27", "reg:5000/side@sha256:0a1b")),
+    _containers(
+        "image.repository",
+        "the images without tag and digest",
+        workloads.repositories,
+        ("docker.io/library/nginx", "reg:5000/side"),
+    ),
+    _containers("command", "command and arguments, joined by blanks", workloads.commands, ("sh -c id", "-v --once")),
+    _containers("env", "the variables with a value written out, as `NAME=value`", workloads.environment, ("MODE=dev",)),
+    _containers("privileged", "the `privileged` flags", _at("securityContext", "privileged"), ("true",)),
+    _containers(
+        "allow_privilege_escalation",
+        "the `allowPrivilegeEscalation` flags",
+        _at("securityContext", "allowPrivilegeEscalation"),
+        ("false",),
+    ),
+    _containers("proc_mount", "the `procMount` types", _at("securityContext", "procMount"), ("Unmasked",)),
+    _containers(
+        "add_capabilities",
+        "the added capabilities, in capitals and without `CAP_`",
+        workloads.capabilities,
+        ("SYS_ADMIN", "NET_RAW"),
+    ),
+    _containers(
+        "run_as_user",
+        "the user ID that the container is told to run as, by itself or by its pod",
+        workloads.user_ids,
+        ("0", "1000"),
+    ),
+    _containers("host_port", "the ports of the host that they listen on", workloads.host_ports, ("8080",)),
+)
