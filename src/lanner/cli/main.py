@@ -16,7 +16,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "run": ("lanner.cli.run:run", "Detect live, until stopped."),
         "scan": ("lanner.cli.scan:scan", "Detect over logs at full speed, then end."),
-        "rules": ("lanner.cli.rules:rules", "Check, list, show, test and explain rules."),
+        "rules": ("lanner.cli.rules:rules", "Check, lay out, list, show, test and explain rules."),
         "config": ("lanner.cli.config:config", "Check and show the configuration."),
         "fields": ("lanner.cli.fields:fields", "List what rules can ask of an event."),
         "grep": ("lanner.cli.grep:grep", "Print the events for which a condition holds."),

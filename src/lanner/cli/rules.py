@@ -12,6 +12,7 @@ from lanner.cli.diagnostics import show, totals
 from lanner.cli.loading import load_files, load_rules
 from lanner.cli.messages import ColorChoice, Console, ExitCode, Failure, counted, did_you_mean, say
 from lanner.cli.options import color_option, rules_option
+from lanner.cli.rules_fmt import fmt
 from lanner.cli.rules_test import test_rules
 from lanner.cli.settings import Settings
 from lanner.compiler.load import Rule
@@ -27,9 +28,10 @@ _format_option = click.option(
 
 @click.group("rules")
 def rules() -> None:
-    """Check, list, show and test rules."""
+    """Check, lay out, list, show and test rules."""
 
 
+rules.add_command(fmt)
 rules.add_command(test_rules)
 
 

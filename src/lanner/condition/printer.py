@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import assert_never
 
 from lanner.condition.ast import (
@@ -26,29 +27,46 @@ _BARE_ARGUMENT = re.compile(r"[^\[\]\"'\s]+")
 _ESCAPES = {"\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"'}
 
 
-def to_text(node: Expr | Value | Argument) -> str:
-    """The condition, field or value as it would be written in a rule file, on one line."""
+def printed(literal: Literal) -> str:
+    """A constant as it would be written."""
+    return quote(literal.text) if literal.quoted else literal.text
+
+
+def to_text(node: Expr | Value | Argument, literal: Callable[[Literal], str] = printed) -> str:
+    """The condition, field or value as it would be written in a rule file, on one line.
+
+    Args:
+        node: What to write.
+        literal: Writes a constant.
+    """
     match node:
         case And():
-            return " and ".join(_grouped(child) for child in node.children)
+            return " and ".join(_grouped(child, (And, Or), literal) for child in node.children)
         case Or():
-            return " or ".join(_grouped(child) for child in node.children)
+            return " or ".join(_grouped(child, (And, Or), literal) for child in node.children)
         case Not():
-            return f"not {_grouped(node.child)}"
+            # `not not x` is read as `x`.
+            return f"not {_grouped(node.child, (And, Or, Not), literal)}"
         case MacroName() | ListName():
             return node.name
         case Check():
-            return _check(node)
+            return f"{head(node, literal)} {to_text(node.right, literal)}" if node.right else head(node, literal)
         case Field():
             return node.name + _argument(node.argument)
         case Call():
-            return f"{node.transformer}({', '.join(map(to_text, node.arguments))}){_argument(node.argument)}"
+            arguments = ", ".join(to_text(argument, literal) for argument in node.arguments)
+            return f"{node.transformer}({arguments}){_argument(node.argument)}"
         case Literal():
-            return quote(node.text) if node.quoted else node.text
+            return literal(node)
         case LiteralList() | ArgumentList():
-            return f"({', '.join(map(to_text, node.items))})"
+            return f"({', '.join(to_text(item, literal) for item in node.items)})"
         case _:
             assert_never(node)
+
+
+def head(node: Check, literal: Callable[[Literal], str] = printed) -> str:
+    """A check without its value."""
+    return " ".join([to_text(node.left, literal), node.operator, *([node.modifier] if node.modifier else [])])
 
 
 def quote(text: str) -> str:
@@ -69,21 +87,12 @@ def quote(text: str) -> str:
     return f'"{"".join(out)}"'
 
 
-def _grouped(node: Expr) -> str:
-    text = to_text(node)
-    return f"({text})" if isinstance(node, And | Or) else text
+def _grouped(node: Expr, kinds: tuple[type, ...], literal: Callable[[Literal], str]) -> str:
+    text = to_text(node, literal)
+    return f"({text})" if isinstance(node, kinds) else text
 
 
 def _argument(argument: str | None) -> str:
     if argument is None:
         return ""
     return f"[{argument}]" if _BARE_ARGUMENT.fullmatch(argument) else f"[{quote(argument)}]"
-
-
-def _check(node: Check) -> str:
-    words = [to_text(node.left), node.operator]
-    if node.modifier:
-        words.append(node.modifier)
-    if node.right is not None:
-        words.append(to_text(node.right))
-    return " ".join(words)
