@@ -47,7 +47,7 @@ def pick_events(path: str, line: int | None = None) -> list[bytes]:
         elif line is None:
             found += _raws(_DECODER.lines(delivery.payload), path)
         else:
-            lines = delivery.payload.splitlines()
+            lines = bytes(delivery.payload).splitlines()
             if first <= line < first + len(lines):
                 found += _raws(_DECODER.piecewise(lines[line - first]), path)
                 break
