@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import click
 
 from lanner.cli.diagnostics import show
-from lanner.cli.messages import ColorChoice, Console, ExitCode, Failure, counted
+from lanner.cli.messages import ColorChoice, Console, ExitCode, Failure, counted, report
 from lanner.cli.options import color_option, quiet_option
 from lanner.cli.writing import replace_file
 from lanner.diagnostics import Diagnostics, SourceFile
@@ -50,12 +50,12 @@ def fmt(
     changed = [each.file.name for each in done if each.text not in (None, each.file.text)]
     if check or diff:
         for name in changed:
-            console.note(f"would be laid out anew: {name}")
+            console.tell(f"would be laid out anew: {name}")
     failed = sum(each.text is None for each in done)
     verb = "would be laid out anew" if check or diff else "laid out anew"
     if _STDIN not in paths:
         as_is = len(done) - len(changed) - failed
-        console.note(f"{counted(len(changed), 'file')} {verb}, {as_is:,} left as they are")
+        console.tell(f"{counted(len(changed), 'file')} {verb}, {as_is:,} left as they are")
     if failed:
         context.exit(ExitCode.USAGE)
     context.exit(ExitCode.FAILED if changed and (check or diff) else ExitCode.DONE)
@@ -88,10 +88,10 @@ def _format(file: SourceFile, console: Console) -> _Done:
     try:
         text = format_rules(file, diagnostics)
     except FormatError:
-        Failure(
+        report(
             f"`{file.name}` would mean something else if it was laid out anew, and is left as it is",
-            "this is a mistake in Lanner: please report it with the file",
-        ).show()
+            help="this is a mistake in Lanner: please report it with the file",
+        )
         return _Done(file, None)
     if text is None:
         show(diagnostics.errors, sys.stderr, console)

@@ -55,7 +55,9 @@ class Filter:
         for batch, index, event in self._selected(payload, body, truncated):
             yield batch.raw(index), render(event, self._context)[0] if render else None
 
-    def fields(self, payload: Payload, *, body: bool = False, truncated: bool = False) -> Iterator[dict[str, FieldValue]]:
+    def fields(
+        self, payload: Payload, *, body: bool = False, truncated: bool = False
+    ) -> Iterator[dict[str, FieldValue]]:
         """Give the fields of each selected event, by `keys`; the parameters are those of `select`."""
         render, context = self._rules.render[0], self._context
         for _, _, event in self._selected(payload, body, truncated):
