@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "rules": ("lanner.cli.rules:rules", "Check, lay out, list, show, test and explain rules."),
         "config": ("lanner.cli.config:config", "Check and show the configuration."),
         "fields": ("lanner.cli.fields:fields", "List what rules can ask of an event."),
+        "policy": ("lanner.cli.policy:policy", "Check and generate audit policies."),
         "grep": ("lanner.cli.grep:grep", "Print the events for which a condition holds."),
         "stats": ("lanner.cli.stats:stats", "Count and rank events by fields."),
     }

@@ -1,8 +1,8 @@
 """The table of diagnostic codes: what `rules check`, `rules explain` and the documentation say of each.
 
 Errors are numbered `LNxxyy` (01 files and YAML, 02 conditions, 03 outputs, 04 rules, macros, lists and versions, 05
-configuration, 06 rule tests), warnings are words. `falco` is the code that Falco 0.44 gives to the same problem (falco, userspace/engine/falco_load_result.cpp), None for
-what only Lanner reports.
+configuration, 06 rule tests, 07 audit policies), warnings are words. `falco` is the code that Falco 0.44 gives to the
+same problem (falco, userspace/engine/falco_load_result.cpp), None for what only Lanner reports.
 """
 
 from __future__ import annotations
@@ -83,6 +83,10 @@ _ROWS = (
     Code("LN0601", None, "test of an unknown rule", "The test names a rule that its rule files do not define. `rules` of the test file, or `-r`, says which are loaded."),
     Code("LN0602", None, "event of a test cannot be made", "The base event or the file is missing, the patch does not fit, or what comes of it is no audit event."),
     Code("LN0603", None, "parts of a test do not fit together", "The names of cases differ, `events` stands alone, and every expected alert is one that counts."),
+    Code("LN0701", None, "not an audit policy", "An audit policy is one YAML document with `apiVersion: audit.k8s.io/v1` and `kind: Policy`."),
+    Code("LN0702", None, "value does not fit a policy", "An API server does not start with this policy: it wants another kind of value here, or one of some words."),
+    Code("LN0703", None, "policy is incomplete", "A policy has at least one rule, and each rule has a level."),
+    Code("LN0704", None, "unknown or repeated key in a policy", "An API server passes over such a key with a line in its own log, and older ones do not start: the policy in force is not the one that was written."),
     Code("unknown_source", "LOAD_UNKNOWN_SOURCE", "unknown source", "No loaded plugin produces events of this source, so the rule is skipped."),
     Code("unsafe_na_check", "LOAD_UNSAFE_NA_CHECK", "comparison with <NA>", "A missing value is never equal to the text <NA>. Use `exists`, or `not … exists`."),
     Code("unknown_filter", "LOAD_UNKNOWN_FILTER", "rule skipped for an unknown field", "The rule says `skip-if-unknown-filter: true` and uses a field that does not exist, so it is skipped."),
@@ -100,6 +104,11 @@ _ROWS = (
     Code("deprecated_field", None, "deprecated field", "The field is kept for old rules; another one says the same, or more."),
     Code("shortened_field", None, "output prints a shorter field", "As in Falco, where the name behind `%` is no field but begins with one, that field is printed and the rest of the name is text."),
     Code("has_name_is_missing", None, "field that never has a value", "The field is documented to give no value, so the check is never true."),
+    Code("policy_blind_spot", None, "policy with a blind spot", "The API server puts the body of a server-side apply that is sent as YAML into its event as it is. At level Request and above the event can then not be written as JSON: it is lost, and a webhook loses the whole batch around it. Anybody who may patch anything can do it. The only trace is `apiserver_audit_error_total` in the API server's metrics."),
+    Code("policy_group", None, "resource in the wrong API group", "The rule names a resource that the API group does not have, so this part of it matches nothing. `deployments`, for one, are in group `apps`."),
+    Code("policy_secrets", None, "policy that records secrets", "At this level the bodies hold secrets or live tokens, and everybody who can read the log can read them."),
+    Code("policy_unreachable", None, "policy rule that never decides", "The first rule that matches a request decides, and an earlier rule matches all that this one does."),
+    Code("policy_version", None, "policy for other versions of Kubernetes", "Some versions of Kubernetes do not start with this policy."),
     Code("split_item", None, "list item is split at its comma", "As in Falco, an unquoted item with a comma counts as several items. Put double quotes inside the quotes to keep it whole."),
 )  # fmt: skip
 

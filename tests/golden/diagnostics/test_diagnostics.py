@@ -10,6 +10,8 @@ from lanner.compiler.load import load, read_rule_files
 from lanner.config.load import load_config
 from lanner.diagnostics import CODES, Diagnostic
 from lanner.diagnostics.render import to_text
+from lanner.policy.lint import lint_policy
+from lanner.policy.reader import read_policy_file
 from lanner.workbench.rulebook import RuleBook
 from lanner.workbench.suites import read_suite
 from tests.golden.conftest import Golden
@@ -22,9 +24,14 @@ def _code(case: Path) -> str:
 
 
 def _diagnostics(case: Path) -> Sequence[Diagnostic]:
-    """What loading `input.yaml` finds, as a configuration, rule tests or a rule file, by the code of the case."""
+    """What reading `input.yaml` finds, by the code of the case: rules, a configuration, rule tests or a policy."""
     if _code(case).startswith("LN05"):
         return load_config("input.yaml").diagnostics
+    if _code(case).startswith(("LN07", "policy_")):
+        policy, found = read_policy_file("input.yaml")
+        if policy:
+            lint_policy(policy, found)
+        return found.ordered()
     files, diagnostics = read_rule_files(["input.yaml"])
     if _code(case).startswith("LN06"):
         read_suite(files[0], RuleBook(), diagnostics)

@@ -1,0 +1,142 @@
+"""Verdicts on rules as text for people and as objects for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from lanner.policy.asks import Need
+from lanner.policy.check import Fate, Finding, Status, Verdict
+from lanner.policy.model import Policy, Request
+from lanner.policy.satisfy import FRESH
+
+TITLES: Mapping[Status, tuple[str, str]] = MappingProxyType(
+    {
+        Status.NEVER: ("can never fire", "can never fire"),
+        Status.MISSING_FIELDS: ("fires, but lacks fields", "fire, but lack fields"),
+        Status.PARTLY: ("fires, but not on all that it asks for", "fire, but not on all that they ask for"),
+        Status.UNKNOWN: ("cannot be judged", "cannot be judged"),
+        Status.OFF: ("asks for what no event is, whatever the policy", "ask for what no event is, whatever the policy"),
+        Status.FIRES: ("fires", "fire"),
+    }
+)
+"""What is said of one rule and of several of each status, in the order of the report."""
+
+_MAX_FINDINGS = 8
+
+
+def is_ok(verdicts: Iterable[Verdict]) -> bool:
+    """Whether every rule can fire, and has the fields that its condition reads."""
+    return not any(
+        verdict.status is Status.NEVER or any(not need.is_printed for need in verdict.missing) for verdict in verdicts
+    )
+
+
+def to_lines(verdicts: Sequence[Verdict], policy: Policy) -> Iterator[str]:
+    """The report: rules by what becomes of them, the worst first, each with the reasons."""
+    for status, (of_one, of_many) in TITLES.items():
+        found = [verdict for verdict in verdicts if verdict.status is status]
+        if not found:
+            continue
+        yield f"1 rule {of_one}:" if len(found) == 1 else f"{len(found)} rules {of_many}:"
+        for verdict in found:
+            yield f"  {verdict.rule.name}"
+            if status not in (Status.FIRES, Status.OFF):
+                yield from (f"    {line}" for line in _reasons(verdict, policy))
+        yield ""
+
+
+def _reasons(verdict: Verdict, policy: Policy) -> Iterator[str]:
+    found = [each for each in verdict.findings if each.fate is not Fate.FED or each.missing]
+    for finding in found[:_MAX_FINDINGS]:
+        yield _reason(finding, policy)
+    if len(found) > _MAX_FINDINGS:
+        yield f"and {len(found) - _MAX_FINDINGS} more"
+    if verdict.status is Status.UNKNOWN and not found:
+        yield "its condition is beyond what can be decided without events"
+
+
+def _reason(finding: Finding, policy: Policy) -> str:
+    what = describe(finding.example)
+    by = _place(finding, policy)
+    match finding.fate:
+        case Fate.NOT_RECORDED:
+            return f"{what}: not recorded ({by})"
+        case Fate.STAGE_OMITTED:
+            return f"{what}: stage {' and '.join(finding.stages)} is omitted ({by})"
+        case Fate.FIELDS_MISSING if not finding.missing:
+            return f"{what}: recorded at {finding.level.text}, and the rule asks for another level ({by})"
+        case _:
+            return f"{what}: recorded at {finding.level.text}, {_lacking(finding)} ({by})"
+
+
+def _lacking(finding: Finding) -> str:
+    read = [need for need in finding.missing if not need.is_printed]
+    printed = [need for need in finding.missing if need.is_printed]
+    parts = [f"no {_names(read)}"] if read else []
+    parts += [f"no {_names(printed)} for the output"] if printed else []
+    level = max(need.level for need in finding.missing)
+    return f"so {' and '.join(parts)}" + (f"; needs {level.text}" if level > finding.level else "")
+
+
+def _names(needs: Iterable[Need]) -> str:
+    return ", ".join(need.field for need in needs)
+
+
+def _place(finding: Finding, policy: Policy) -> str:
+    if finding.policy_rule is None:
+        return "no rule of the policy matches"
+    span = policy.rules[finding.policy_rule].span
+    return f"rule {finding.policy_rule + 1} of the policy{f', line {span.position[0]}' if span else ''}"
+
+
+def describe(request: Request) -> str:
+    """A request in a few words, without what was made up for it."""
+    who = "nobody who is known" if request.user is None else request.user
+    by = "" if request.user and request.user.startswith(FRESH) else f" by {who.replace(FRESH, '…')}"
+    if not request.is_resource:
+        return f"{request.verb} {request.path.replace(FRESH, '…')}{by}"
+    resource = f"{request.resource}.{request.group}" if request.group else request.resource
+    resource = resource.replace(f"{FRESH}s", "…")
+    sub = f"/{request.subresource}" if request.subresource else ""
+    name = f" {request.name}" if request.name and request.name != FRESH else ""
+    space = f" in {request.namespace}" if request.namespace not in ("", FRESH, request.name) else ""
+    return f"{request.verb or 'OPTIONS'} {resource}{sub}{name}{space}{by}"
+
+
+def to_object(verdict: Verdict, policy: Policy) -> dict[str, Any]:
+    """A verdict as `policy check --format json` prints it."""
+    return {
+        "rule": verdict.rule.name,
+        "status": verdict.status.value,
+        "findings": [_finding(each, policy) for each in verdict.findings],
+    }
+
+
+def _finding(finding: Finding, policy: Policy) -> dict[str, Any]:
+    request = finding.example
+    span = policy.rules[finding.policy_rule].span if finding.policy_rule is not None else None
+    return {
+        "fate": finding.fate.value,
+        "policy_rule": None if finding.policy_rule is None else finding.policy_rule + 1,
+        "line": span.position[0] if span else None,
+        "level": finding.level.text,
+        "certain": finding.answer.name == "YES",
+        "missing": [
+            {"field": need.field, "level": need.level.text, "in": "output" if need.is_printed else "condition"}
+            for need in finding.missing
+        ],
+        "omitted_stages": list(finding.stages),
+        "example": {
+            "user": request.user,
+            "groups": list(request.groups),
+            "verb": request.verb,
+            "group": request.group,
+            "resource": request.resource,
+            "subresource": request.subresource,
+            "namespace": request.namespace,
+            "name": request.name,
+            "path": request.path,
+        },
+    }

@@ -1,0 +1,72 @@
+"""`lanner policy`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import Lanner
+
+HEAD = "apiVersion: audit.k8s.io/v1\nkind: Policy\n"
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    path = tmp_path / "policy.yaml"
+    path.write_text(HEAD + "rules:\n  - level: None\n    users: [eve]\n  - level: Metadata\n")
+    return path
+
+
+def test_a_starved_rule_is_shown_with_the_reason_and_makes_the_status_1(
+    lanner: Lanner, policy: Path, rules: Path
+) -> None:
+    ran = lanner("policy", "check", policy, "-r", rules)
+    assert ran.code == 1
+    assert ran.out == (
+        "1 rule can never fire:\n  Anything by Eve\n"
+        "    get bindings by eve: not recorded (rule 1 of the policy, line 4)\n\n"
+        "1 rule fires, but not on all that it asks for:\n  Pod Created\n"
+        "    create pods by eve: not recorded (rule 1 of the policy, line 4)\n\n"
+    )
+
+
+def test_status_0_when_all_rules_can_fire(lanner: Lanner, tmp_path: Path, rules: Path) -> None:
+    (tmp_path / "all.yaml").write_text(HEAD + "rules:\n  - level: Metadata\n")
+    ran = lanner("policy", "check", tmp_path / "all.yaml", "-r", rules)
+    assert (ran.code, ran.out) == (0, "2 rules fire:\n  Pod Created\n  Anything by Eve\n\n")
+
+
+def test_json_has_the_same(lanner: Lanner, policy: Path, rules: Path) -> None:
+    ran = lanner("policy", "check", policy, "-r", rules, "--format", "json")
+    report = json.loads(ran.out)
+    assert (ran.code, report["ok"], report["diagnostics"]) == (1, False, [])
+    starved = next(each for each in report["rules"] if each["rule"] == "Anything by Eve")
+    assert starved["status"] == "never"
+    assert starved["findings"][0]["policy_rule"] == 1
+    assert starved["findings"][0]["line"] == 4
+    assert starved["findings"][0]["example"]["user"] == "eve"
+
+
+def test_a_bad_policy_is_shown_where_it_is_bad_and_makes_the_status_2(lanner: Lanner, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(HEAD + "rules:\n  - levels: Metadata\n")
+    ran = lanner("policy", "check", tmp_path / "bad.yaml")
+    assert ran.code == 2
+    assert "LN0704" in ran.err
+    assert "did you mean `level`?" in ran.err
+    assert ran.err.endswith("  help: an API server refuses it, or runs another one than was written\n")
+    as_json = lanner("policy", "check", tmp_path / "bad.yaml", "--format", "json")
+    assert (as_json.code, json.loads(as_json.out)["ok"]) == (2, False)
+
+
+def test_a_missing_policy_is_an_error_of_one_line(lanner: Lanner, tmp_path: Path) -> None:
+    ran = lanner("policy", "check", tmp_path / "none.yaml")
+    assert ran.code == 2
+    assert "cannot read" in ran.err
+
+
+def test_what_a_policy_holds_reaches_the_terminal_as_visible_text(lanner: Lanner, tmp_path: Path, rules: Path) -> None:
+    (tmp_path / "odd.yaml").write_text(
+        HEAD + 'rules:\n  - level: None\n    users: ["eve\\e[31m", eve]\n  - level: Metadata\n'
+    )
+    ran = lanner("policy", "check", tmp_path / "odd.yaml", "-r", rules)
+    assert "\x1b" not in ran.out
