@@ -15,7 +15,7 @@ import msgspec
 
 from lanner.events.decode import Batch
 from lanner.events.schema import Event
-from lanner.events.values import Json, decode_json
+from lanner.events.values import Json, decode_json, indented
 
 SOURCE = "k8s_audit"
 PLUGIN = "k8saudit"
@@ -118,7 +118,7 @@ class Context:
 
     def obj(self) -> str:
         """The whole event as indented JSON, spelt as it was sent."""
-        return msgspec.json.format(self._text(), indent=2)
+        return indented(self._text())
 
     def plugininfo(self) -> str:
         """The whole event as JSON."""

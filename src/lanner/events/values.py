@@ -158,6 +158,21 @@ def encode_json(value: Json) -> bytes:
         return _encode_deep(value)
 
 
+def indented(text: str) -> str:
+    """A JSON text with a line for each value; spelt as it is, unless a lone surrogate has to be replaced for that.
+
+    What cannot be read or laid out, because it is nested too deeply, is given as it is.
+    """
+    try:
+        return msgspec.json.format(text, indent=2)
+    except (msgspec.DecodeError, RecursionError):
+        pass  # a lone surrogate, which the decoder passes over where no rule asks for the text around it
+    try:
+        return msgspec.json.format(encode_json(decode_json(text.encode())).decode(), indent=2)
+    except (msgspec.DecodeError, RecursionError):
+        return text
+
+
 def _encode_deep(value: Json) -> bytes:
     """Encode without recursion: how deep the encoder may go depends on its caller, an attacker must not profit."""
     done: list[bytes] = []

@@ -168,6 +168,14 @@ def test_a_damaged_event_can_be_printed_too(text: bytes) -> None:
     assert context.plugininfo().startswith("{")
 
 
+@pytest.mark.parametrize("surrogate", [rb"\ud800", rb"\udc00", rb"\ud800x", rb"\ud800\ud800"])
+def test_an_event_with_half_a_character_can_be_printed_too(surrogate: bytes) -> None:
+    context = at(b'{"verb":"x","userAgent":"' + surrogate + b'","annotations":{"a":1.50}}')
+    assert context.obj().startswith('{\n  "verb": "x",\n  "userAgent": "\ufffd')
+    assert context.obj().endswith('"annotations": {\n    "a": 1.50\n  }\n}')
+    assert "ud800" in context.plugininfo() or "udc00" in context.plugininfo()
+
+
 @pytest.mark.parametrize("levels", [100, 950, 985, 5000])
 def test_a_deep_event_can_be_printed_too(levels: int) -> None:
     context = at(b'{"verb":"x","requestObject":{"y":' + b"[" * levels + b"]" * levels + b"}}")

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lanner.events.values import Json, as_text, as_texts, decode_json, encode_json, list_texts, select, spread, walk
+from lanner.events.values import (
+    Json,
+    as_text,
+    as_texts,
+    decode_json,
+    encode_json,
+    indented,
+    list_texts,
+    select,
+    spread,
+    walk,
+)
 
 ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -187,3 +198,12 @@ def test_missing_values_are_left_out_of_lists_and_an_empty_list_is_missing() -> 
     assert list_texts(["x", "y"], 2) is None
     assert list_texts([]) is None
     assert list_texts("x") is None
+
+
+@pytest.mark.parametrize("text", ["{", "", '["\\ud800', "[" * 5000 + "]" * 5000, "[" * 5000 + '"\\ud800"' + "]" * 5000])
+def test_what_cannot_be_laid_out_is_printed_as_it_is(text: str) -> None:
+    assert indented(text) == text
+
+
+def test_half_a_character_does_not_keep_json_from_being_laid_out() -> None:
+    assert indented('{"a":["\\udc00x",1.50]}') == '{\n  "a": [\n    "\ufffdx",\n    1.50\n  ]\n}'
