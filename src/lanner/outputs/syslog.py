@@ -9,6 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
@@ -30,6 +31,10 @@ _NOT_PRINTABLE = re.compile(r"[^\x21-\x7e]")
 _MAX_HOSTNAME = 255
 _MIN_MESSAGE = 480  # RFC 5424: every receiver takes so many bytes
 _SECOND_NS = 1_000_000_000
+_SETTLING_S = 0.25
+"""How long a daemon is given to close a new connection over TLS. It looks at the client's certificate and the name in
+it when the client has done its part of the handshake already: what is sent then would be lost in silence."""
+_PARTING_S = 1.0
 
 
 class Transport(StrEnum):
@@ -119,7 +124,14 @@ class SyslogOutput:
         """Nothing waits: each message went to the system."""
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; over TLS both sides say so first, within a second."""
+        if isinstance(self._socket, ssl.SSLSocket):
+            with suppress(OSError):
+                self._socket.settimeout(_PARTING_S)
+                self._socket.unwrap()
+        self._drop()
+
+    def _drop(self) -> None:
         connection, self._socket = self._socket, None
         if connection is not None:
             connection.close()
@@ -158,15 +170,15 @@ class SyslogOutput:
             else:
                 connection.send(message)
         except OSError as error:
-            self.close()
+            self._drop()
             if error.errno == errno.EMSGSIZE:
                 raise RefusedError(errno.EMSGSIZE, f"{len(message)} bytes are too many for the socket") from error
             raise
 
     def _connected(self) -> socket.socket:
         wants_reopen, self._wants_reopen = self._wants_reopen, False
-        if self._socket is not None and (wants_reopen or (self._is_stream and _has_ended(self._socket))):
-            self.close()
+        if self._socket is not None and (wants_reopen or (self._is_stream and _has_ended(self._socket, 0))):
+            self._drop()
         if self._socket is None:
             self._socket = self._connect()
             self._socket.settimeout(self._options.timeout_s)
@@ -184,10 +196,16 @@ class SyslogOutput:
         if self._context is None:
             return plain
         try:
-            return self._context.wrap_socket(plain, server_hostname=options.host)
+            connection = self._context.wrap_socket(plain, server_hostname=options.host)
         except OSError:
             plain.close()
             raise
+        try:
+            _settle(connection)
+        except OSError:
+            connection.close()
+            raise
+        return connection
 
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -216,15 +234,32 @@ def _datagrams(family: int, address: str | tuple[object, ...]) -> socket.socket:
     return connection
 
 
-def _has_ended(connection: socket.socket) -> bool:
-    """Whether the daemon has closed the connection: what is sent then would vanish without an error."""
-    timeout = connection.gettimeout()
-    connection.settimeout(0)
+def _settle(connection: ssl.SSLSocket) -> None:
+    """Wait for what the daemon may have against the client.
+
+    Raises:
+        OSError: It has closed the connection.
+    """
+    until = time.monotonic() + _SETTLING_S
+    while (rest := until - time.monotonic()) > 0:
+        if _has_ended(connection, rest):
+            raise ConnectionAbortedError(
+                errno.ECONNABORTED, "the daemon closes the connection: does it accept the client's certificate?"
+            )
+
+
+def _has_ended(connection: socket.socket, timeout_s: float) -> bool:
+    """Whether the daemon has closed the connection, or does within the time: what is sent then would vanish.
+
+    What it says on it, such as tickets of TLS, is passed over.
+    """
+    usual = connection.gettimeout()
+    connection.settimeout(timeout_s)
     try:
         return not connection.recv(4096)
-    except (BlockingIOError, ssl.SSLWantReadError):
+    except (BlockingIOError, TimeoutError, ssl.SSLWantReadError):
         return False
     except OSError:
         return True
     finally:
-        connection.settimeout(timeout)
+        connection.settimeout(usual)
