@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 READY_FOR_DOCS := $(VENV)/.ready-for-docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench bench-compare docs serve clean
+.PHONY: help demo test mutants lint types bench bench-compare docs serve clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ $(READY_FOR_DOCS): $(READY)
 
 demo: $(READY) ## post a recorded audit log to a real webhook server and show its alerts
 	@$(BIN)/python -m lanner.demo
+
+mutants: $(READY) ## put mistakes into the default rules, and say which no rule test notices
+	@$(BIN)/lanner rules test --mutants
 
 test: $(READY) ## run all tests
 	@$(BIN)/python -m pytest -n auto --dist worksteal -q $(TESTFLAGS)

@@ -17,12 +17,14 @@ import click
 from lanner.cli.diagnostics import show, totals
 from lanner.cli.messages import ColorChoice, Console, ExitCode, Failure, counted
 from lanner.cli.options import color_option, quiet_option, rules_option
-from lanner.diagnostics import Diagnostics
+from lanner.diagnostics import Diagnostics, SourceFile
 from lanner.rules.files import read_rule_files
+from lanner.workbench.proof import prove
 from lanner.workbench.report import Paint, as_json, as_junit, failure_lines
 from lanner.workbench.rulebook import RuleBook
 from lanner.workbench.runner import Outcome, run_cases
 from lanner.workbench.suites import ReadyCase, read_suite
+from lanner.workbench.update import updated, write
 
 
 @click.command("test")
@@ -39,6 +41,11 @@ from lanner.workbench.suites import ReadyCase, read_suite
 @click.option(
     "--format", "output_format", type=click.Choice(["text", "json", "junit"]), default="text", help="How to print."
 )
+@click.option("--coverage", "with_coverage", is_flag=True, help="Say what no test has seen of rules and conditions.")
+@click.option(
+    "--mutants", "with_mutants", is_flag=True, help="Put mistakes into conditions; say which no test notices."
+)
+@click.option("--update", is_flag=True, help="Write what comes out into the test files as what is expected.")
 @click.option("--junit", "junit_file", metavar="FILE", help="Write JUnit's XML to this file as well.")
 @quiet_option
 @color_option
@@ -50,6 +57,9 @@ def test_rules(
     rules_files: tuple[str, ...],
     patterns: tuple[str, ...],
     output_format: str,
+    with_coverage: bool,
+    with_mutants: bool,
+    update: bool,
     junit_file: str | None,
     quiet: bool,
     color: ColorChoice,
@@ -63,36 +73,67 @@ def test_rules(
     started = time.monotonic()
     _fix_time_zone()
     book = RuleBook(rules_files)
-    cases, number = _cases(paths, book, console)
-    outcomes = run_cases(_selected(cases, patterns), book)
-    if output_format == "text":
-        _print_text(outcomes, number, time.monotonic() - started, console)
+    sources = _sources(paths, console)
+    if update:
+        sources = [_updated(source, book, patterns, console) for source in sources]
+    chosen = _selected(_cases(sources, book, console), patterns)
+    outcomes = run_cases(chosen, book)
+    proof = prove(chosen, coverage=with_coverage, mutants=with_mutants)
+    if output_format == "junit":
+        click.echo(as_junit(outcomes), nl=False)
+    elif output_format == "json":
+        click.echo(json.dumps({**as_json(outcomes), **proof.as_json()}, indent=2))
     else:
-        click.echo(json.dumps(as_json(outcomes), indent=2) if output_format == "json" else as_junit(outcomes).rstrip())
+        _print_text(outcomes, len(sources), time.monotonic() - started, console)
+        click.echo("".join(f"{line}\n" for line in proof.lines()), nl=False)
     if junit_file is not None:
         Path(junit_file).write_text(as_junit(outcomes), encoding="utf-8")
     context.exit(ExitCode.DONE if all(outcome.passed for outcome in outcomes) else ExitCode.FAILED)
 
 
-def _cases(paths: Sequence[str], book: RuleBook, console: Console) -> tuple[list[ReadyCase], int]:
-    """The cases of all files, and how many files there are.
+def _sources(paths: Sequence[str], console: Console) -> list[SourceFile]:
+    """The test files.
 
     Raises:
-        Failure: Files or rules have errors, which are shown.
+        Failure: One of them cannot be read.
     """
     with as_file(files("lanner") / "data" / "rule_tests") as defaults:
         sources, found = read_rule_files([*_expanded(paths)] or [str(defaults)])
+    _refuse_errors(found, len(sources), console)
+    return sources
+
+
+def _updated(source: SourceFile, book: RuleBook, patterns: Sequence[str], console: Console) -> SourceFile:
+    """The file with what comes out, written to disk where that is something else."""
+    changed = updated(source, book, lambda case: _fits(case, patterns))
+    if changed.text != source.text:
+        write(changed)
+        console.note(f"updated `{changed.name}`")
+    return changed
+
+
+def _cases(sources: Sequence[SourceFile], book: RuleBook, console: Console) -> list[ReadyCase]:
+    """The cases of all files.
+
+    Raises:
+        Failure: Files or rules have errors, which are shown, or there are no cases.
+    """
     cases: list[ReadyCase] = []
+    found = Diagnostics()
     for source in sources:
         diagnostics = Diagnostics()
         cases += read_suite(source, book, diagnostics)
         found.items.extend(diagnostics.items)
+    _refuse_errors(found, len(sources), console)
+    if not cases:
+        raise Failure("there are no tests", "a file of tests has `tests:`, and each of them `cases:`")
+    return cases
+
+
+def _refuse_errors(found: Diagnostics, number: int, console: Console) -> None:
     show(found.ordered(), sys.stderr, console)
     if found.errors:
-        raise Failure(totals(found, len(sources)) or "the tests have errors", "no test was run")
-    if not cases:
-        raise Failure("there are no tests", "see docs/guide/testing-rules.md for how to write them")
-    return cases, len(sources)
+        raise Failure(totals(found, number), "no test was run")
 
 
 def _expanded(paths: Sequence[str]) -> Iterator[str]:
@@ -112,13 +153,16 @@ def _selected(cases: Sequence[ReadyCase], patterns: Sequence[str]) -> Sequence[R
     Raises:
         Failure: None does.
     """
-    if not patterns:
-        return cases
-    wanted = [f"*{pattern.casefold()}*" for pattern in patterns]
-    chosen = [case for case in cases if any(fnmatchcase(text, each) for text in _names(case) for each in wanted)]
+    chosen = [case for case in cases if _fits(case, patterns)]
     if not chosen:
         raise Failure(f"no test fits {' or '.join(f'`{pattern}`' for pattern in patterns)}")
     return chosen
+
+
+def _fits(case: ReadyCase, patterns: Sequence[str]) -> bool:
+    """Whether one of the patterns is in the case's file, rules or name; without patterns, every case fits."""
+    wanted = [f"*{pattern.casefold()}*" for pattern in patterns]
+    return not wanted or any(fnmatchcase(text, each) for text in _names(case) for each in wanted)
 
 
 def _names(case: ReadyCase) -> list[str]:

@@ -18,19 +18,23 @@ FieldCheck = Callable[[MappedText], Problem | None]
 """Says what is wrong with a text as a field, or None."""
 
 
-def with_exceptions(rule: RuleDef, check_field: FieldCheck, diagnostics: Diagnostics) -> MappedText:
-    """The rule's condition with its exceptions; those with errors are left out.
+def with_exceptions(
+    rule: RuleDef, check_field: FieldCheck, diagnostics: Diagnostics
+) -> tuple[MappedText, tuple[str, ...]]:
+    """The rule's condition with its exceptions, and their names; those with errors or without values are left out.
 
     Diagnostics: LN0404.
     """
     if not rule.exceptions:
-        return rule.condition
+        return rule.condition, ()
+    names = []
     parts = [enclosed("(", rule.condition, ")")]
     for exception in rule.exceptions:
         text = _Builder(exception, check_field, diagnostics).text()
         if text is not None:
             parts += [MappedText.whole(" and not ", exception.place), text]
-    return MappedText.concat(parts)
+            names.append(exception.name)
+    return MappedText.concat(parts), tuple(names)
 
 
 class _Builder:

@@ -83,6 +83,7 @@ class Rule:
         condition_text: The condition as written, with what was appended and the exceptions, macros and lists by name.
         output_text: The output as written, with what was appended.
         exceptions: Names of the rule's exceptions, in order.
+        excepted: Names of those with values, in order: the last parts of the condition's `and` are theirs.
         place: Where the rule was last defined: its name.
     """
 
@@ -98,17 +99,27 @@ class Rule:
     condition_text: str = ""
     output_text: str = ""
     exceptions: tuple[str, ...] = ()
+    excepted: tuple[str, ...] = ()
     place: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class MacroInfo:
-    """A macro as `rules list` shows it."""
+    """A macro as `rules list` shows it.
+
+    Attributes:
+        name: Unique among the macros.
+        condition_text: As written, with what was appended.
+        used: Whether a rule, or a macro that is used, names it.
+        place: Where it was last defined.
+        condition: What stands in conditions for its name: this very object, so that it is found again in them.
+    """
 
     name: str
     condition_text: str
     used: bool
     place: Span = field(compare=False, repr=False)
+    condition: Expr | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +237,13 @@ class _Loader:
             others=tuple(rule for rule in rules if rule.source != AUDIT_SOURCE),
             not_evaluated=not_evaluated,
             macros=tuple(
-                MacroInfo(m.item.name, m.item.condition.text, m.item.name in macros, m.item.place)
+                MacroInfo(
+                    m.item.name,
+                    m.item.condition.text,
+                    m.item.name in macros,
+                    m.item.place,
+                    resolver.macro(m.item.name),
+                )
                 for m in collection.macros.values()
             ),
             lists=tuple(
@@ -274,7 +291,7 @@ class _Loader:
 
     def _rule(self, rule: RuleDef, resolver: Resolver) -> Rule | None:
         scope = Scope.of(rule.source, self._plugins)
-        condition = with_exceptions(rule, lambda text: _field_problem(text, scope), self._diagnostics)
+        condition, excepted = with_exceptions(rule, lambda text: _field_problem(text, scope), self._diagnostics)
         closed = resolver.rule(condition)
         output, skip = self._output(rule, scope)
         extra, failed = self._extra_fields(rule, scope)
@@ -300,6 +317,7 @@ class _Loader:
             condition_text=condition.text,
             output_text=self._output_text(rule).text,
             exceptions=tuple(exception.name for exception in rule.exceptions),
+            excepted=excepted,
             place=rule.place,
         )
 

@@ -85,6 +85,11 @@ class Resolver:
         """Lists that a condition or another list names."""
         return self._lists.used()
 
+    def macro(self, name: str) -> Expr | None:
+        """What stands in conditions for the name of a macro; None when there is no such macro, or it has errors."""
+        closed = self._macros.get(name)
+        return closed.expr if closed else None
+
     def rule(self, condition: MappedText) -> Closed | None:
         """The condition of a rule, as far as it and its macros have no errors."""
         expr = self._parse(condition)

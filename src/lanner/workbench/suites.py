@@ -33,12 +33,14 @@ class Expectation:
         priority: Of the alert.
         output: The whole message.
         fields: Some output fields with their values as texts, lists of texts, or None for a missing value.
+        node: The entry in the file.
     """
 
     rule: str
     priority: Priority | None
     output: str | None
     fields: Mapping[str, str | list[str] | None]
+    node: nodes.Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,8 @@ class _Reader:
         if scope and rule not in scope:
             raise self._incomplete(f"alerts of `{rule}` do not count here", node, "add it to `rule` of the test")
         priority = Priority.parse(item.priority) if item.priority else None
-        return Expectation(rule, priority, item.output, {name: as_text(value) for name, value in item.fields.items()})
+        fields = {name: as_text(value) for name, value in item.fields.items()}
+        return Expectation(rule, priority, item.output, fields, node)
 
     def _is_known(self, name: str, known: set[str], node: nodes.Node) -> bool:
         if name in known:

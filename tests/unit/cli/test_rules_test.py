@@ -137,3 +137,29 @@ def test_a_file_that_cannot_be_written_is_an_error(lanner: Lanner, folder: Path)
 def test_without_a_file_the_tests_of_the_default_rules_are_run(lanner: Lanner, folder: Path) -> None:
     ran = lanner("rules", "test", "-k", "Attach/Exec Pod", "--format", "json")
     assert json.loads(ran.out)["ok"]
+
+
+def test_an_update_writes_what_comes_out(lanner: Lanner, folder: Path) -> None:
+    ran = lanner("rules", "test", "--update", "failing.yaml")
+    assert (ran.code, ran.err) == (0, "updated `failing.yaml`\n")
+    assert (folder / "failing.yaml").read_text() == FAILING.replace("{priority: error}", "{priority: Warning}")
+    again = lanner("rules", "test", "--update", "failing.yaml")
+    assert (again.code, again.err) == (0, "")
+
+
+def test_an_update_leaves_alone_what_was_not_selected(lanner: Lanner, folder: Path) -> None:
+    assert lanner("rules", "test", "--update", "-k", "by alice", "failing.yaml").code == 0
+    assert (folder / "failing.yaml").read_text() == FAILING
+
+
+def test_coverage_and_mutants_follow_the_results(lanner: Lanner, folder: Path) -> None:
+    ran = lanner("rules", "test", "--coverage", "--mutants", "tests.yaml")
+    assert ran.code == 0
+    lines = ran.out.splitlines()
+    assert "no test is about `Anything by Eve`" in lines
+    assert "rules.yaml:8: Pod Created: `pod` is never false" in lines
+    assert "1 of 3 rules have tests; these saw 5 of 8 branches, 62%" in lines
+    assert "SURVIVED rules.yaml:8: Pod Created: `ka.verb = create` left out" in lines
+    assert lines[-1] == "7 of 9 mutants are noticed by a test"
+    found = json.loads(lanner("rules", "test", "--coverage", "--mutants", "--format", "json", "tests.yaml").out)
+    assert (found["coverage"]["seen"], found["mutants"]["tried"]) == (5, 9)
