@@ -8,6 +8,9 @@ from pathlib import Path
 
 from lanner.outputs.sink import OptionError
 
+_USUAL_PATH = "/etc/ssl/certs"
+"""What `falco.yaml` names; a small image may be without it, and trusts what Python trusts."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsOptions:
@@ -54,9 +57,10 @@ class TlsOptions:
         except OSError as error:
             raise OptionError(option, f"cannot use `{file}`: {_reason(error)}", "name a PEM file") from error
         if not file and self.ca_path:
-            if not Path(self.ca_path).is_dir():
-                raise OptionError("ca_path", f"no folder `{self.ca_path}`")
-            context.load_verify_locations(capath=self.ca_path)
+            if Path(self.ca_path).is_dir():
+                context.load_verify_locations(capath=self.ca_path)
+            elif self.ca_path != _USUAL_PATH:
+                raise OptionError("ca_path", f"no folder `{self.ca_path}`", "name a folder of PEM files named by hash")
         return context
 
     def _identify(self, context: ssl.SSLContext) -> None:
@@ -72,5 +76,5 @@ class TlsOptions:
 
 def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
-        return "not PEM, or key and certificate do not belong together"
+        return "not PEM, encrypted, or key and certificate do not belong together"
     return (error.strerror or "cannot be read").lower()

@@ -3,18 +3,27 @@ import json
 import socket
 import ssl
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from lanner.outputs.format import AlertFormat
 from lanner.outputs.http import HttpOptions, HttpOutput
 from lanner.outputs.sink import OptionError, RefusedError
 from lanner.outputs.template import AlertTemplate
 
-from .receivers import WebServer, alert, server_context, web_server
+from .receivers import TIMEOUT_S, WebServer, alert, server_context, web_server
 
 JSON = AlertFormat(json=True)
 
@@ -250,6 +259,118 @@ def test_with_mtls_the_server_sees_who_posts(authority: trustme.CA, tmp_path: Pa
             stranger.write([alert(1)])
         stranger.close()
         assert web.posts.empty()
+
+
+def test_a_folder_of_authorities_that_falco_names_and_nobody_has_is_no_mistake(
+    web: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "is_dir", lambda path: False)
+    output = HttpOutput(HttpOptions(url=f"http://127.0.0.1:{web.port}", ca_path="/etc/ssl/certs"), JSON)
+    output.write([alert(1)])
+    output.close()
+    assert web.next().body
+
+
+def key_files(authority: trustme.CA, folder: Path) -> dict[str, dict[str, Any]]:
+    """Options of clients whose key cannot be used, by what is wrong with it."""
+    files = files_of(authority, folder)
+    other, locked, unread = folder / "other", folder / "locked", folder / "unread"
+    trustme.CA().issue_cert("lanner.example.com").private_key_pem.write_to_path(str(other))
+    key = load_pem_private_key((folder / "client_key").read_bytes(), password=None)
+    locked.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")))
+    unread.mkdir()
+    wrong = {"of another": other, "encrypted": locked, "a folder": unread, "missing": folder / "missing"}
+    return {what: {**files, "client_key": str(path)} for what, path in wrong.items()}
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("of another", "not PEM, encrypted, or key and certificate do not belong together"),
+        ("encrypted", "not PEM, encrypted, or key and certificate do not belong together"),
+        ("a folder", "is a directory"),
+        ("missing", "no such file or directory"),
+    ],
+)
+def test_a_key_that_cannot_be_used_is_said_to_be_at_once(
+    authority: trustme.CA, tmp_path: Path, what: str, message: str
+) -> None:
+    options = key_files(authority, tmp_path)[what]
+    with pytest.raises(OptionError) as caught:
+        HttpOutput(HttpOptions(url="https://host/", mtls=True, **options), JSON)
+    files = f"`{options['client_cert']}` and `{options['client_key']}`"
+    assert str(caught.value) == f"`client_cert`: cannot use {files}: {message}"
+
+
+@contextmanager
+def answering(*answers: bytes) -> Iterator[tuple[int, Queue[bytes]]]:
+    """A server that gives each connection one answer, whatever it is, and closes it; then tells what it was sent."""
+    seen: Queue[bytes] = Queue()
+
+    def serve(listener: socket.socket) -> None:
+        for answer in answers:
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(TIMEOUT_S)
+                data = b""
+                while not data.endswith(b"}"):
+                    data += connection.recv(65536)
+                connection.sendall(answer)
+            seen.put(data)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        listener.settimeout(TIMEOUT_S)
+        done = pool.submit(serve, listener)
+        yield listener.getsockname()[1], seen
+        done.result(TIMEOUT_S)
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"", id="none"),
+        pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", id="another protocol"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nok", id="half an answer"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", id="broken chunks"),
+        pytest.param(b"HTTP/1.1 " + b"x" * 200_000, id="an endless head"),
+        pytest.param(b"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n", id="busy"),
+    ],
+)
+def test_after_an_answer_that_is_none_the_alert_is_posted_again(answer: bytes) -> None:
+    with answering(answer, OK) as (port, seen):
+        output = HttpOutput(HttpOptions(url=f"http://127.0.0.1:{port}/", keep_alive=True), JSON)
+        with pytest.raises(OSError, match=r".") as caught:
+            output.write([alert(1)])
+        assert not isinstance(caught.value, RefusedError)
+        assert "\n" not in str(caught.value)
+        output.write([alert(1)])
+        output.close()
+        first, second = seen.get(timeout=TIMEOUT_S), seen.get(timeout=TIMEOUT_S)
+    assert first.partition(b"\r\n\r\n")[2] == second.partition(b"\r\n\r\n")[2] == JSON.encode(alert(1)).strip()
+
+
+def test_a_connection_that_was_closed_meanwhile_costs_no_alert() -> None:
+    with answering(OK, OK, OK) as (port, seen):
+        output = HttpOutput(HttpOptions(url=f"http://127.0.0.1:{port}/", keep_alive=True), JSON)
+        for number in range(3):
+            output.write([alert(number)])
+            assert seen.get(timeout=TIMEOUT_S).endswith(b"\r\n\r\n" + JSON.encode(alert(number)).strip())
+        output.close()
+
+
+@pytest.mark.parametrize("status", [b"301 Moved", b"302 Found", b"307 Temporary", b"308 Permanent"])
+def test_an_alert_does_not_follow_a_redirect(web: WebServer, status: bytes) -> None:
+    """Whoever answers there is not whom the operator named, and was shown no certificate."""
+    answer = b"HTTP/1.1 %b\r\nLocation: http://127.0.0.1:%d/\r\nContent-Length: 0\r\n\r\n" % (status, web.port)
+    with answering(answer) as (port, _):
+        output = HttpOutput(HttpOptions(url=f"http://127.0.0.1:{port}/"), JSON)
+        with pytest.raises(OSError, match=f"status {status[:3].decode()}"):
+            output.write([alert(1)])
+        output.close()
+    assert web.posts.empty()
 
 
 @pytest.mark.parametrize(
