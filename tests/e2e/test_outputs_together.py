@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import shlex
 import socket
 from collections.abc import Sequence
@@ -100,5 +101,5 @@ def test_every_output_gets_what_standard_output_gets_though_one_is_away(
     away, *others = fanout.stats()
     assert (away.delivered, away.dropped) == (0, {DropReason.CLOSED: len(expected)})
     assert [(each.delivered, each.dropped, each.failures) for each in others] == [(len(expected), {}, 0)] * 4
-    assert said[0].startswith("output `away`: connection refused")
+    assert re.match(r"output `away` \(`http://127\.0\.0\.1:\d+`\): connection refused \(alerts waiting: \d+\)", said[0])
     assert [text for text in said if "`away`" not in text] == []

@@ -162,7 +162,9 @@ def test_alerts_wait_for_a_daemon_that_is_away(authority: trustme.CA, tmp_path: 
         fanout.close()
     assert [each["msg"] for each in found] == [line(JSON, each) for each in given]
     assert fanout.stats()[0].delivered == 50
-    assert [text.partition(" (")[0] for text in said] == ["output `syslog`: connection refused"]
+    assert [text.partition(" (alerts")[0] for text in said] == [
+        f"output `syslog` (`127.0.0.1:{port}`): connection refused"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,11 @@ class FileOutput:
         self._is_cut = False
         self._wants_reopen = False
 
+    @property
+    def place(self) -> str:
+        """The file's name."""
+        return self._options.filename
+
     def write(self, alerts: Sequence[Alert]) -> None:
         """Append the alerts, in order.
 

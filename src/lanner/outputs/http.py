@@ -75,11 +75,16 @@ class HttpOutput:
         self._options = options
         self._encoding = encoding
         self._echo = echo
-        self._url = _checked_url(options.url)
+        self._url, self._server = _checked_url(options.url)
         self._headers = _headers(options, encoding)
         self._context = options.context()
         self._client: httpx.Client | None = None
         self._wants_reopen = False
+
+    @property
+    def place(self) -> str:
+        """The server, without name, password and path, which may be secrets."""
+        return self._server
 
     def write(self, alerts: Sequence[Alert]) -> None:
         """Post the alerts, in order.
@@ -178,8 +183,8 @@ def _headers(options: HttpOptions, encoding: Encoding) -> dict[str, str]:
     return headers
 
 
-def _checked_url(text: str) -> str:
-    """The address without quotes around it, which Falco takes off too."""
+def _checked_url(text: str) -> tuple[str, str]:
+    """The address without quotes around it, which Falco takes off too, and its server alone."""
     import httpx  # noqa: PLC0415 - only who posts needs it
 
     url = text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
@@ -189,7 +194,7 @@ def _checked_url(text: str) -> str:
         raise OptionError("url", "no address", "write `https://host:port/path`") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise OptionError("url", "not `http://` or `https://` and a host", "write `https://host:port/path`")
-    return url
+    return url, f"{parsed.scheme}://{parsed.netloc.decode('ascii')}"
 
 
 def _reason(error: httpx.HTTPError) -> str:

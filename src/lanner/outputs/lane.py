@@ -279,9 +279,11 @@ class Lane:
         """Say what there is to say, without the lock: whoever listens may be slow."""
         with self._changed:
             texts = self._notices.take()
+        place = self.route.output.place
+        subject = f"output `{self.route.name}` (`{place}`)" if place else f"output `{self.route.name}`"
         for text in texts:
             with suppress(OSError):  # nobody listens
-                self._report(f"output `{self.route.name}`: {text}")
+                self._report(f"{subject}: {text}")
 
     def _must_stop(self) -> bool:
         return self._is_over or (self._closes_at is not None and self._clock() >= self._closes_at)

@@ -116,6 +116,11 @@ class NotifyOutput:
         self._left: Sequence[_Service] = ()
         self._since = 0.0
 
+    @property
+    def place(self) -> str:
+        """Nothing: addresses are secrets, and failures name the service."""
+        return ""
+
     def write(self, alerts: Sequence[Alert]) -> None:
         """Send the alerts, in order.
 

@@ -65,6 +65,11 @@ class ProgramOutput:
         self._process: subprocess.Popen[bytes] | None = None
         self._wants_reopen = False
 
+    @property
+    def place(self) -> str:
+        """Nothing: the command may hold a password."""
+        return ""
+
     def write(self, alerts: Sequence[Alert]) -> None:
         """Give the alerts to the program, in order.
 

@@ -34,6 +34,10 @@ class Sink(Output, Protocol):
 
     max_batch: ClassVar[int]
 
+    @property
+    def place(self) -> str:
+        """Where alerts go, for messages: no secret is in it. Empty where failures say it themselves."""
+
     def reopen(self) -> None:
         """Begin anew with the next `write`, as after SIGUSR1; safe to call from a signal handler and other threads."""
 

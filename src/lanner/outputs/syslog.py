@@ -110,6 +110,11 @@ class SyslogOutput:
         self._socket: socket.socket | None = None
         self._wants_reopen = False
 
+    @property
+    def place(self) -> str:
+        """The local socket, or host and port."""
+        return _place(self._options)
+
     def write(self, alerts: Sequence[Alert]) -> None:
         """Send the alerts, in order.
 
@@ -188,7 +193,7 @@ class SyslogOutput:
         options = self._options
         if options.transport is Transport.LOCAL:
             return _datagrams(socket.AF_UNIX, options.path)
-        address = (options.host, options.port or _PORTS[options.transport])
+        address = _address(options)
         if options.transport is Transport.UDP:
             family, _, _, _, found = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0]
             return _datagrams(family, found)
@@ -222,6 +227,17 @@ def _check(options: SyslogOptions) -> None:
         raise OptionError("app_name", "not 1 to 48 printable ASCII characters without blanks")
     if options.max_message_bytes < _MIN_MESSAGE:
         raise OptionError("max_message_bytes", f"less than {_MIN_MESSAGE}")
+
+
+def _address(options: SyslogOptions) -> tuple[str, int]:
+    return options.host, options.port or _PORTS[options.transport]
+
+
+def _place(options: SyslogOptions) -> str:
+    if options.transport is Transport.LOCAL:
+        return options.path
+    host, port = _address(options)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _datagrams(family: int, address: str | tuple[object, ...]) -> socket.socket:

@@ -175,6 +175,7 @@ class ScriptedSink:
     closed: threading.Event = field(default_factory=threading.Event)
     reopened: int = 0
     attempts: int = 0
+    place: str = ""
 
     def write(self, alerts: Sequence[Alert]) -> None:
         self.attempts += 1

@@ -1,17 +1,23 @@
 import os
 import resource
 import signal
-from collections.abc import Iterator
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from lanner.engine.alert import Alert
+from lanner.outputs.fanout import Fanout
 from lanner.outputs.file import FileOptions, FileOutput
 from lanner.outputs.format import AlertFormat
+from lanner.outputs.lane import Route
 from lanner.outputs.sink import OptionError
 
-from .receivers import alert
+from .receivers import TIMEOUT_S, alert
 
 TEXT = AlertFormat()
 
@@ -129,6 +135,87 @@ def test_a_line_that_a_full_disk_cut_is_ended_before_the_next(tmp_path: Path, ke
     output.write([alert(1)])
     output.close()
     assert path.read_bytes() == lines(1)[:10] + b"\n" + lines(1)
+
+
+def delivered(path: Path, given: Sequence[Alert], said: list[str], repair: Callable[[], None]) -> None:
+    """Write alerts through a lane that cannot deliver them, make good what is wrong, and wait until they are there."""
+    failed = threading.Event()
+
+    def report(text: str) -> None:
+        said.append(text)
+        failed.set()
+
+    fanout = Fanout([Route(name="file", output=output_to(path))], report=report, close_timeout_s=TIMEOUT_S)
+    fanout.write(given)
+    assert failed.wait(TIMEOUT_S)
+    repair()
+    fanout.close()
+    (stats,) = fanout.stats()
+    assert (stats.delivered, stats.dropped) == (len(given), {})
+
+
+def test_alerts_wait_until_there_is_room_on_a_full_disk(tmp_path: Path) -> None:
+    """A file system of its own, filled to the last page."""
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(tmp_path)], check=False, capture_output=True
+    ).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    try:
+        path, filler = tmp_path / "alerts", tmp_path / "filler"
+        filler.write_bytes(b"x" * 60 * 1024)
+        given = [alert(number, message=f"{number}" + "x" * 500) for number in range(40)]
+        said: list[str] = []
+        delivered(path, given, said, filler.unlink)
+        assert said[0].startswith(f"output `file` (`{path}`): no space left on device (alerts waiting: ")
+        found = path.read_bytes().splitlines(keepends=True)
+        whole = [line for number, line in enumerate(found) if line not in found[:number] and line.endswith(b"x\n")]
+        assert [line for line in whole if line in map(TEXT.encode, given)] == list(map(TEXT.encode, given))
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_device_that_is_full_is_said_to_be() -> None:
+    output = output_to(Path("/dev/full"))
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space left on device"):
+            output.write([alert(1)])
+    output.close()
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """As a user who may not do everything, for whoever may."""
+    was = os.geteuid()
+    if was == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(was)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_alerts_wait_until_the_file_may_be_written(is_there: bool) -> None:
+    said: list[str] = []
+    with TemporaryDirectory() as name:  # which others may enter, unlike pytest's
+        folder = Path(name)
+        path = folder / "alerts"
+        if is_there:
+            path.touch(mode=0o444)
+        folder.chmod(0o555)
+
+        def repair() -> None:
+            user = os.geteuid()
+            os.seteuid(os.getuid())
+            folder.chmod(0o777)
+            if is_there:
+                path.chmod(0o666)
+            os.seteuid(user)
+
+        with unprivileged():
+            delivered(path, [alert(1), alert(2)], said, repair)
+        assert path.read_bytes() == lines(1, 2)
+    assert said == [f"output `file` (`{path}`): permission denied (alerts waiting: 2)"]
 
 
 def test_an_empty_name_is_refused() -> None:
