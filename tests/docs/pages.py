@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
 PAGES = (
@@ -13,7 +14,7 @@ PAGES = (
     *sorted((ROOT / "docs").rglob("*.md")),
 )
 
-_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def examples(language: str) -> list[Example]:
 
 def examples_of(page: Path) -> Iterator[Example]:
     for match in _FENCE.finditer(page.read_text(encoding="utf-8")):
-        yield Example(page, match[1], match[2])
+        yield Example(page, match[2], dedent(match[3]))
 
 
 def rows(page: str, first: str) -> list[list[str]]:

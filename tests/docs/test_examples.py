@@ -2,17 +2,15 @@
 
 import re
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
-from docs.generate import RULES, command_of
+from docs.generate import RULES
 
 import lanner
-from lanner.cli.main import FALCO, cli, execute
+from lanner.cli.main import execute
 from lanner.compiler.load import load, read_rule_files
 from lanner.demo import recording
 from lanner.diagnostics import Diagnostics, SourceFile
@@ -23,7 +21,6 @@ from lanner.workbench.suites import read_suite
 from tests.docs.pages import PAGES, ROOT, Example, examples, examples_of, name_of
 
 _KINDS = ("rule", "macro", "list", "required_engine_version", "required_plugin_versions")
-_OTHER_PROGRAMS = {"kubectl", "curl", "kill"}
 _LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 
 
@@ -63,53 +60,6 @@ def test_rule_tests_pass_with_the_default_rules(example: Example) -> None:
 
 def test_pages_show_rule_tests() -> None:
     assert len(RULE_TESTS) >= 3
-
-
-def commands() -> list[tuple[str, str]]:
-    return [
-        (str(example), line[2:])
-        for example in examples("console")
-        for line in example.text.splitlines()
-        if line.startswith("$ ")
-    ]
-
-
-@pytest.mark.parametrize(("where", "line"), commands(), ids=[f"{where}-{line[:40]}" for where, line in commands()])
-def test_every_command_exists(where: str, line: str) -> None:
-    words = shlex.split(line, comments=True)
-    for program, *arguments in _split(words):
-        if program in ("lanner", "./.venv/bin/lanner"):
-            _parse(arguments)
-        elif program == "make":
-            makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-            assert [target for target in arguments if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
-        elif program.endswith("python"):
-            assert arguments == ["-m", "docs.generate"]
-        else:
-            assert program in _OTHER_PROGRAMS, where
-
-
-def _split(words: Sequence[str]) -> list[list[str]]:
-    """The commands of a pipe, without what a shell does with their streams."""
-    parts: list[list[str]] = [[]]
-    for word in words:
-        if word == "|":
-            parts.append([])
-        elif word in (">", "&"):
-            break
-        else:
-            parts[-1].append(word)
-    return parts
-
-
-def _parse(arguments: list[str]) -> None:
-    """Let the command line parse the arguments, without running the command."""
-    command: click.Command = command_of(FALCO) if arguments[0].startswith("-") else cli
-    while isinstance(command, click.Group):
-        found = command.get_command(click.Context(command), arguments[0])
-        assert found is not None, arguments[0]
-        command, arguments = found, arguments[1:]
-    command.make_context("lanner", arguments)
 
 
 @pytest.mark.parametrize("example", examples("python"), ids=str)

@@ -1,0 +1,148 @@
+"""Every command that the documentation shows is run, in a folder that has the files it names."""
+
+import gzip
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from glob import glob
+from pathlib import Path
+
+import pytest
+
+from lanner.cli.main import execute
+from tests.docs.pages import ROOT, examples, examples_of
+
+_OTHER_PROGRAMS = {"kubectl", "curl", "kill"}
+
+# Commands that end otherwise than with 0: they show a mistake, or what a script looks at; the policy of the webhook's
+# guide keeps the contents of secrets out of the log, and so two rules silent.
+STATUS = {
+    "lanner policy check policy.yaml": 1,
+    "lanner rules check rules.yaml": 2,
+    "lanner scan --fail-on error --priority error audit.log": 3,
+    "lanner rules fmt --check rules/": 1,
+    "lanner rules fmt --diff my-rules.yaml": 1,
+}
+# What takes long, and is run by other tests: a part of it will do here.
+PART = {"lanner rules test": ["-k", "exec"]}
+RULES = """
+- list: allowed_users
+  items: [alice]
+- macro: kevt
+  condition: ka.stage = ResponseComplete
+- macro: pod
+  condition: ka.target.resource = pods
+- rule: Crown Jewels Changed
+  desc: Something was changed.
+  condition: kevt and pod and not ka.user.name in (allowed_users)
+  output: change by %ka.user.name
+  priority: ERROR
+  source: k8s_audit
+"""
+TESTS = """
+rules: [my-rules.yaml]
+tests:
+  - rule: Crown Jewels Changed
+    cases:
+      - {name: the night shift, base: create-pod, merge: {user: {username: bob}}, expect: alert}
+      - {name: alice, base: create-pod, merge: {user: {username: alice}}, expect: none}
+"""
+CONFIGURATION = """
+rules_files: [rules.yaml]
+plugins:
+  - name: k8saudit
+    open_params: http://127.0.0.1:9765/k8s-audit
+load_plugins: [k8saudit]
+"""
+
+
+def lines() -> list[str]:
+    """The command lines of all pages, each once."""
+    texts = (line[2:] for example in examples("console") for line in example.text.splitlines() if line[:2] == "$ ")
+    return sorted({" ".join(text.split(" #")[0].split()) for text in texts})
+
+
+def split(line: str) -> list[list[str]]:
+    """The commands of a pipe, without what a shell does with their streams."""
+    parts: list[list[str]] = [[]]
+    for word in shlex.split(line):
+        if word == "|":
+            parts.append([])
+        elif word in (">", "&"):
+            break
+        else:
+            parts[-1].append(word)
+    return parts
+
+
+@pytest.fixture(scope="module")
+def policy() -> str:
+    page = examples_of(ROOT / "docs" / "guide" / "webhook.md")
+    return next(example.text for example in page if "kind: Policy" in example.text)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, policy: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the pages speak of: rules, tests, logs, configurations, and the source beside them."""
+    log = gzip.decompress((ROOT / "src" / "lanner" / "data" / "demo" / "posts.jsonl.gz").read_bytes())
+    files = {
+        "my-rules.yaml": RULES,
+        "rules.yaml": RULES,
+        "rules/shop.yaml": RULES,
+        "my-tests.yaml": TESTS,
+        "tests/shop.yaml": TESTS.replace("my-rules", "../my-rules"),
+        "policy.yaml": policy,
+        "falco.yaml": CONFIGURATION,
+        "etc/falco/falco.yaml": CONFIGURATION,
+        "etc/falco/k8s_audit_rules.yaml": RULES,
+        "etc/falco/rules.d/shop.yaml": RULES,
+        "etc/lanner/lanner.yaml": CONFIGURATION,
+    }
+    for name in ("audit.log", "extra.json", "logs/2026-11-20.gz", "var/log/kubernetes/audit.log"):
+        files[name] = log.decode()
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    (tmp_path / "src").symlink_to(ROOT / "src")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def prepared(words: Sequence[str], folder: Path) -> Iterator[str]:
+    """The words as this machine can have them: absolute paths below the folder, patterns as a shell expands them."""
+    for word in words:
+        if word.startswith(("/etc/", "/var/")):
+            yield f"{folder}{word}"
+        elif "*" in word and word.startswith("tests/"):
+            yield from glob(word)
+        else:
+            yield word
+
+
+@pytest.mark.parametrize("line", lines())
+def test_every_command_does_what_it_is_shown_for(line: str, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    if line == "lanner rules check rules.yaml":
+        page = examples_of(ROOT / "docs" / "guide" / "first-steps.md")
+        (folder / "rules.yaml").write_text(next(each.text for each in page if each.text.startswith("- list")))
+    for program, *arguments in split(line):
+        if program == "lanner":
+            _run(line, list(prepared(arguments, folder)))
+        elif program == "make":
+            makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+            assert [target for target in arguments if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
+        else:
+            assert program in _OTHER_PROGRAMS
+
+
+def _run(line: str, arguments: list[str]) -> None:
+    """Run the command; one that goes on until it is stopped only gets ready, and standard input is an empty file."""
+    more = ["--dry-run"] if arguments[0] == "run" else PART.get(line, [])
+    if "-" in arguments:
+        arguments[arguments.index("-")] = "audit.log"
+    assert execute([*arguments, *more]) == STATUS.get(line, 0)
+
+
+def test_pages_show_commands() -> None:
+    assert len(lines()) > 50
+    assert set(STATUS) | set(PART) <= set(lines())
