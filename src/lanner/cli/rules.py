@@ -13,6 +13,7 @@ from lanner.cli.loading import load_files, load_rules
 from lanner.cli.messages import ColorChoice, Console, ExitCode, Failure, counted, did_you_mean, say
 from lanner.cli.options import color_option, rules_option
 from lanner.cli.rules_fmt import fmt
+from lanner.cli.rules_import import import_rules
 from lanner.cli.rules_test import test_rules
 from lanner.cli.settings import Settings
 from lanner.compiler.load import Rule
@@ -32,6 +33,7 @@ def rules() -> None:
 
 
 rules.add_command(fmt)
+rules.add_command(import_rules)
 rules.add_command(test_rules)
 
 

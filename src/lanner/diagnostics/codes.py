@@ -1,8 +1,8 @@
 """The table of diagnostic codes: what `rules check`, `rules explain` and the documentation say of each.
 
 Errors are numbered `LNxxyy` (01 files and YAML, 02 conditions, 03 outputs, 04 rules, macros, lists and versions, 05
-configuration, 06 rule tests, 07 audit policies), warnings are words. `falco` is the code that Falco 0.44 gives to the
-same problem (falco, userspace/engine/falco_load_result.cpp), None for what only Lanner reports.
+configuration, 06 rule tests, 07 audit policies, 08 Sigma rules), warnings are words. `falco` is the code that Falco
+0.44 gives to the same problem (falco, userspace/engine/falco_load_result.cpp), None for what only Lanner reports.
 """
 
 from __future__ import annotations
@@ -87,6 +87,8 @@ _ROWS = (
     Code("LN0702", None, "value does not fit a policy", "An API server does not start with this policy: it wants another kind of value here, or one of some words."),
     Code("LN0703", None, "policy is incomplete", "A policy has at least one rule, and each rule has a level."),
     Code("LN0704", None, "unknown or repeated key in a policy", "An API server passes over such a key with a line in its own log, and older ones do not start: the policy in force is not the one that was written."),
+    Code("LN0801", None, "Sigma rule cannot be read", "pySigma finds a mistake in the file: YAML, a key, a modifier, the condition, a regular expression."),
+    Code("LN0802", None, "Sigma rule cannot be carried over", "The rule asks for something that audit events do not have, or that a condition cannot say."),
     Code("unknown_source", "LOAD_UNKNOWN_SOURCE", "unknown source", "No loaded plugin produces events of this source, so the rule is skipped."),
     Code("unsafe_na_check", "LOAD_UNSAFE_NA_CHECK", "comparison with <NA>", "A missing value is never equal to the text <NA>. Use `exists`, or `not … exists`."),
     Code("unknown_filter", "LOAD_UNKNOWN_FILTER", "rule skipped for an unknown field", "The rule says `skip-if-unknown-filter: true` and uses a field that does not exist, so it is skipped."),
@@ -110,6 +112,7 @@ _ROWS = (
     Code("policy_unreachable", None, "policy rule that never decides", "The first rule that matches a request decides, and an earlier rule matches all that this one does."),
     Code("policy_version", None, "policy for other versions of Kubernetes", "Some versions of Kubernetes do not start with this policy."),
     Code("split_item", None, "list item is split at its comma", "As in Falco, an unquoted item with a comma counts as several items. Put double quotes inside the quotes to keep it whole."),
+    Code("sigma_difference", None, "imported Sigma rule differs", "The rule was carried over, but is not quite the same as in Sigma; the message says in what."),
 )  # fmt: skip
 
 CODES: Mapping[str, Code] = {row.code: row for row in _ROWS}

@@ -12,6 +12,7 @@ from lanner.diagnostics import CODES, Diagnostic
 from lanner.diagnostics.render import to_text
 from lanner.policy.lint import lint_policy
 from lanner.policy.reader import read_policy_file
+from lanner.sigma.importer import import_sigma
 from lanner.workbench.rulebook import RuleBook
 from lanner.workbench.suites import read_suite
 from tests.golden.conftest import Golden
@@ -24,7 +25,7 @@ def _code(case: Path) -> str:
 
 
 def _diagnostics(case: Path) -> Sequence[Diagnostic]:
-    """What reading `input.yaml` finds, by the code of the case: rules, a configuration, rule tests or a policy."""
+    """What reading `input.yaml` finds, by its code: rules, a configuration, rule tests, a policy or a Sigma rule."""
     if _code(case).startswith("LN05"):
         return load_config("input.yaml").diagnostics
     if _code(case).startswith(("LN07", "policy_")):
@@ -36,6 +37,8 @@ def _diagnostics(case: Path) -> Sequence[Diagnostic]:
     if _code(case).startswith("LN06"):
         read_suite(files[0], RuleBook(), diagnostics)
         return diagnostics.ordered()
+    if _code(case).startswith(("LN08", "sigma_")):
+        return import_sigma(files, diagnostics).diagnostics.ordered()
     return load(files, diagnostics=diagnostics).diagnostics
 
 

@@ -1,0 +1,1 @@
+"""Sigma rules for Kubernetes audit logs to Falco rules. Needs the library pySigma, which reads them."""
