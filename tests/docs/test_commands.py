@@ -1,6 +1,7 @@
 """Every command that the documentation shows is run, in a folder that has the files it names."""
 
 import gzip
+import json
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -84,7 +85,8 @@ def policy() -> str:
 @pytest.fixture
 def folder(tmp_path: Path, policy: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What the pages speak of: rules, tests, logs, configurations, and the source beside them."""
-    log = gzip.decompress((ROOT / "src" / "lanner" / "data" / "demo" / "posts.jsonl.gz").read_bytes())
+    posts = gzip.decompress((ROOT / "src" / "lanner" / "data" / "demo" / "posts.jsonl.gz").read_bytes())
+    log = "".join(f"{json.dumps(event)}\n" for post in posts.splitlines() for event in json.loads(post)["items"])
     files = {
         "my-rules.yaml": RULES,
         "rules.yaml": RULES,
@@ -99,7 +101,7 @@ def folder(tmp_path: Path, policy: str, monkeypatch: pytest.MonkeyPatch) -> Path
         "etc/lanner/lanner.yaml": CONFIGURATION,
     }
     for name in ("audit.log", "extra.json", "logs/2026-11-20.gz", "var/log/kubernetes/audit.log"):
-        files[name] = log.decode()
+        files[name] = log
     for name, text in files.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

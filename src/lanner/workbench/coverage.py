@@ -10,12 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lanner.compiler.load import LoadedRules
-from lanner.condition import And, Expr, Not, Or, to_text
+from lanner.condition import And, Expr, Not, Or
 from lanner.condition.ast import children
 from lanner.diagnostics import Span
 from lanner.workbench.evidence import Path, Sheet, Unit, own_nodes, place_of
-
-_MAX_TEXT = 120
+from lanner.workbench.wording import written
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +132,4 @@ def _parts(unit: Unit, sight: _Sight) -> Iterator[Part]:
         if name is None and isinstance(node, And | Or | Not):
             continue
         place = place_of(path, sight.nodes, sight.macros)
-        yield Part(name or shortened(to_text(node)), place, path in sight.true, path in sight.false)
-
-
-def shortened(text: str) -> str:
-    """The text, cut where it is long."""
-    return text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…"
+        yield Part(name or written(node), place, path in sight.true, path in sight.false)

@@ -16,12 +16,12 @@ from typing import TypeAlias
 
 from lanner.compiler.check import operand_kind
 from lanner.compiler.scope import Scope
-from lanner.condition import And, Call, Check, Expr, LiteralList, MacroName, Not, Or, to_text
+from lanner.condition import And, Call, Check, Expr, LiteralList, Not, Or, to_text
 from lanner.condition.ast import children
 from lanner.diagnostics import Span
 from lanner.rules.versions import AUDIT_SOURCE, PLUGINS
-from lanner.workbench.coverage import shortened
 from lanner.workbench.evidence import Path, Sheet, Unit, own_nodes, place_of
+from lanner.workbench.wording import written
 
 Edit: TypeAlias = Callable[[Expr], Expr | None]
 """From a node to the one with the mistake, or None where it cannot be made."""
@@ -77,7 +77,7 @@ def _mutants(unit: Unit, root: Expr, macros: Mapping[int, str]) -> Iterator[Muta
         is_macro = id(node) in macros and not (unit.is_macro and path == ())
         parent = nodes.get(path[:-1]) if path else None
         place = place_of(path, nodes, macros)
-        text = macros[id(node)] if is_macro else _short(node, macros)
+        text = macros[id(node)] if is_macro else written(node)
         edits = [] if isinstance(parent, Not) else [_opposite(text)]
         if not is_macro:
             edits += _edits(node, macros)
@@ -103,9 +103,9 @@ def _edits(node: Expr, macros: Mapping[int, str]) -> list[tuple[str, Edit]]:
     match node:
         case And() | Or():
             words = ("and", "or") if isinstance(node, And) else ("or", "and")
-            swapped = (f"`{words[1]}` for `{words[0]}` in `{_short(node, macros)}`", _swapped)
+            swapped = (f"`{words[1]}` for `{words[0]}` in `{written(node)}`", _swapped)
             without = [
-                (f"`{macros.get(id(child)) or _short(child, macros)}` left out", _without_child(at))
+                (f"`{macros.get(id(child)) or written(child)}` left out", _without_child(at))
                 for at, child in enumerate(node.children)
             ]
             return [swapped, *without]
@@ -116,7 +116,7 @@ def _edits(node: Expr, macros: Mapping[int, str]) -> list[tuple[str, Edit]]:
 
 
 def _check_edits(check: Check) -> Iterator[tuple[str, Edit]]:
-    text = shortened(to_text(check))
+    text = written(check)
     for other in (_WIDER.get(check.operator), _BOUNDARIES.get(check.operator)):
         if other and (check.operator not in ("in", "intersects") or _is_list(check)):
             yield f"`{other}` for `{check.operator}` in `{text}`", _with_operator(other)
@@ -174,27 +174,6 @@ def _without_item(at: int, text: str) -> Edit:
         return replace(node, right=replace(node.right, items=(*items[:at], *items[at + 1 :])))
 
     return edit
-
-
-def _short(node: Expr, macros: Mapping[int, str]) -> str:
-    """The condition with the names of its macros."""
-    return shortened(to_text(named(node, macros)))
-
-
-def named(node: Expr, macros: Mapping[int, str]) -> Expr:
-    """The condition with names for the macros below its root."""
-    match node:
-        case And() | Or():
-            return replace(node, children=tuple(_named_child(child, macros) for child in node.children))
-        case Not():
-            return replace(node, child=_named_child(node.child, macros))
-        case _:
-            return node
-
-
-def _named_child(node: Expr, macros: Mapping[int, str]) -> Expr:
-    name = macros.get(id(node))
-    return named(node, macros) if name is None else MacroName(name)
 
 
 def _notices(sheet: Sheet, mutant: Mutant) -> bool:

@@ -8,11 +8,16 @@ from xml.etree import ElementTree
 
 from lanner.diagnostics.render import printable
 from lanner.engine.alert import Alert
+from lanner.workbench.explain import Explainer
+from lanner.workbench.explain_view import reading
 from lanner.workbench.runner import Difference, Outcome, differences
 from lanner.workbench.suites import Expectation
 
 Paint = Callable[[str, str], str]
 """Colours a text by the name of a colour, or leaves it as it is."""
+
+_EXPLAINED = 3
+"""Events of one case of which it is said why a rule does not match."""
 
 _SHOWN = 20
 """Alerts of one case that are shown; further ones are counted."""
@@ -25,6 +30,7 @@ def failure_lines(outcome: Outcome, paint: Paint) -> Iterator[str]:
         yield "  the case has no `expect`; `--update` writes what comes out"
     for expected in outcome.missing:
         yield "  " + paint(f"- {_expectation(expected)}", "red")
+        yield from _hindrances(outcome, expected.rule)
     for expected, alert in outcome.different:
         yield f"  {printable(expected.rule)}"
         for difference in differences(expected, alert):
@@ -33,6 +39,16 @@ def failure_lines(outcome: Outcome, paint: Paint) -> Iterator[str]:
         yield "  " + paint(f"+ {_alert(alert)}", "green")
     if len(outcome.unexpected) > _SHOWN:
         yield f"  + {len(outcome.unexpected) - _SHOWN:,} more"
+
+
+def _hindrances(outcome: Outcome, rule: str) -> Iterator[str]:
+    """What kept a rule from matching the events of a case."""
+    explained = [each for (each,) in Explainer(outcome.case.loaded, [rule]).explain(outcome.case.payload)]
+    for number, each in enumerate(explained[:_EXPLAINED], 1):
+        where = f"event {number}: " if len(explained) > 1 else ""
+        for part in [] if each.matches else each.deciding():
+            it = "it " if len(part.operands) == 1 else ""
+            yield f"      {where}`{printable(part.text)}` is {str(part.verdict).lower()}: {it}{reading(part)}"
 
 
 def title(outcome: Outcome) -> str:
