@@ -18,6 +18,7 @@ from lanner.config.models import Config
 from lanner.config.options import ORIGIN, Option, put, read_option
 from lanner.config.plugins import Plugins, select_plugins
 from lanner.config.reader import config_info, items, read, read_config
+from lanner.config.secrets import veiled
 from lanner.diagnostics import Diagnostic, Diagnostics, SourceFile, Span
 from lanner.rules.files import read_rule_files
 from lanner.rules.nodes import Mapping, Node, Scalar, Sequence, parse_yaml
@@ -81,7 +82,7 @@ class _Loader:
         plugins = select_plugins(config, root, self._diagnostics) if config else Plugins()
         failed = bool(self._diagnostics.errors)
         return LoadedConfig(
-            None if failed else config, plugins, root, tuple(self._files), tuple(self._diagnostics.ordered())
+            None if failed else config, plugins, root, tuple(self._files), tuple(veiled(self._diagnostics.ordered()))
         )
 
     def _changed(self, root: Mapping, options: Iterable[Option]) -> Mapping:

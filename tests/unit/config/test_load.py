@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lanner.config.load import LoadedConfig, load_config
 from lanner.config.models import Config, Standing
 from lanner.config.standing import without_effect
+from lanner.diagnostics.render import to_text
 
 
 def load(folder: Path, text: str, *options: str, **environment: str) -> LoadedConfig:
@@ -315,3 +316,28 @@ def test_any_text_gives_a_configuration_or_problems(
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     loaded = load_config(str(path), [f"{option}=1" for option in options], {})
     assert (loaded.config is None) == any(found.severity == "error" for found in loaded.diagnostics)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "notify_outputs: [{name: a, url: 'slack://geheim/geheim'}]",
+        "notify_outputs: [{name: a, urls: {mailto://x: mailto://a:geheim@b}}]",
+        "notify_outputs:\n  - name: a\n    urls: tgram://geheim\n    timeout_s: json://geheim",
+        "http_output: {header: {Authorization: Basic geheim}}",
+        "http_output: {headers: 'Cookie: geheim geheim'}",
+        "http_output: {urk: 'https://x:geheim@host/?sig=geheim'}",
+        "program_output: {programm: 'curl https://hooks.slack.com/services/geheim'}",
+        "plugins: [{name: k8saudit, init_config: {sslPassword: geheim}, a: b}]",
+        'webserver: {passwort: "geheim"}',
+    ],
+)
+def test_no_secret_is_in_what_is_shown_of_a_file_with_a_mistake(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "lanner.yaml"
+    path.write_text(text, encoding="utf-8")
+    options = ["passwd=geheim", "http_output.urk=https://host/?token=geheim"]
+    loaded = load_config(str(path), options, {})
+    assert len(loaded.diagnostics) >= 2
+    shown = "\n".join(map(to_text, loaded.diagnostics))
+    assert "geheim" not in shown
+    assert "***" in shown
