@@ -21,6 +21,7 @@ import uvloop
 from lanner.cli.detection import compile_settings, open_stdout
 from lanner.cli.messages import Console, ExitCode, Failure, counted, report, say
 from lanner.cli.progress import ProgressBar
+from lanner.cli.screens import screen_for
 from lanner.cli.settings import Settings
 from lanner.cli.summary import summary
 from lanner.engine.engine import Engine
@@ -42,10 +43,10 @@ _HEADERS = {
 class Demo:
     """The webhook as a source that ends when the recording has been posted to it."""
 
-    def __init__(self, bodies: list[bytes], engine: Engine, console: Console) -> None:
+    def __init__(self, bodies: list[bytes], engine: Engine, bar: ProgressBar | None) -> None:
         self._bodies = bodies
         self._engine = engine
-        self._console = console
+        self._bar = bar
 
     async def run(self, handle: Handler) -> None:
         """Listen, post everything, stop listening.
@@ -70,21 +71,16 @@ class Demo:
     async def _post(self, host: str, port: int) -> None:
         """Post as an API server does: the next batch once the last one is acknowledged, over one connection."""
         say(f"webhook on http://{host}:{port}{_PATH}: posting {counted(len(self._bodies), 'batch')[:-1]}es of events")
-        bar = ProgressBar(sum(map(len, self._bodies)), sys.stderr) if self._console.shows_progress else None
         connection = HTTPConnection(host, port)
         done = 0
         for body in self._bodies:
-            if bar:
-                bar.clear()
             status = await asyncio.to_thread(_request, connection, body)
             if status != _OK:
                 raise Failure(f"the webhook answered {status}", None, ExitCode.FAILED)
             done += len(body)
-            if bar:
-                bar.advance(done, self._engine.stats.alerts)
+            if self._bar:
+                self._bar.advance(done, self._engine.stats)
         connection.close()
-        if bar:
-            bar.close()
 
 
 def _request(connection: HTTPConnection, body: bytes) -> int:
@@ -105,12 +101,13 @@ def main() -> int:
     settings = Settings(priority=Priority.NOTICE)
     engine = Engine(compile_settings(settings, console))
     console.note(f"{counted(len(engine.rules.rules), 'rule')} of the default rule set, from NOTICE up")
-    output = open_stdout(settings, console)
     started = time.perf_counter()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        stopped = runner.run(
-            serve(Demo(recording(), engine, console), engine, [output], report=lambda e: report(str(e)))
-        )
+    with screen_for(console) as screen, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        bodies = recording()
+        bar = ProgressBar(sum(map(len, bodies)), screen, console) if screen else None
+        output = open_stdout(settings, console, screen)
+        demo = Demo(bodies, engine, bar)
+        stopped = runner.run(serve(demo, engine, [output], report=lambda error: report(str(error))))
     console.tell(summary(engine.stats, time.perf_counter() - started))
     return ExitCode.INTERRUPTED if stopped is SIGINT else ExitCode.DONE
 

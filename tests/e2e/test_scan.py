@@ -84,5 +84,6 @@ def test_a_terminal_gets_colour_and_a_pipe_beside_it_does_not(rules: Path, tmp_p
     _, err = process.communicate(timeout=60)
     shown = os.read(master, 4096).decode()
     os.close(master)
-    assert shown == "10:00:00.000000000: \x1b[33mWarning\x1b[0m seen (user=\\u202ealice)\r\n"
+    dim, yellow, plain = "\x1b[2m", "\x1b[33m", "\x1b[0m"
+    assert shown == (f"{dim}10:00:00.000{plain}  {yellow}WARNING  {plain}  seen ({dim}user={plain}\\u202ealice)\r\n")
     assert b"\x1b" not in err

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import io
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lanner.cli.loading import load_rules
 from lanner.cli.messages import Console
+from lanner.cli.screens import shows
 from lanner.cli.settings import Settings
 from lanner.compiler.ruleset import RuleSet, Selection, compile_rules
 from lanner.outputs.format import AlertFormat
-from lanner.outputs.stdout import StdoutOutput
+from lanner.outputs.screen import Screen, columns
+from lanner.outputs.sink import Encoding
+from lanner.outputs.stdout import StdoutOutput, Stream
+from lanner.outputs.terminal import TerminalFormat
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -36,9 +41,21 @@ def compile_settings(settings: Settings, console: Console) -> RuleSet:
     return compiled
 
 
-def open_stdout(settings: Settings, console: Console) -> StdoutOutput:
-    """Standard output for alerts as the settings want them."""
-    alert_format = AlertFormat(
+def open_stdout(settings: Settings, console: Console, screen: Screen | None = None) -> StdoutOutput:
+    """Standard output for alerts as the settings want them; above the status of a screen that is the same terminal."""
+    stream: Stream = sys.stdout.buffer if settings.stdout_output else io.BufferedWriter(_Nowhere())
+    if screen and settings.stdout_output and shows(screen, sys.stdout):
+        stream = screen
+    return StdoutOutput(stream, encoding_of(settings, console))
+
+
+def encoding_of(settings: Settings, console: Console) -> Encoding:
+    """How alerts on standard output look: for people on a terminal, else as Falco prints them."""
+    has_color = console.has_color(sys.stdout)
+    if sys.stdout.isatty() and not settings.json_output:
+        width = partial(columns, sys.stdout.fileno())
+        return TerminalFormat(columns=width, iso8601=settings.time_format_iso_8601, color=has_color)
+    return AlertFormat(
         json=settings.json_output,
         include_output=settings.json_include_output_property,
         include_tags=settings.json_include_tags_property,
@@ -46,10 +63,8 @@ def open_stdout(settings: Settings, console: Console) -> StdoutOutput:
         include_fields=settings.json_include_output_fields_property,
         iso8601=settings.time_format_iso_8601,
         terminal=sys.stdout.isatty(),
-        color=console.has_color(sys.stdout),
+        color=has_color,
     )
-    stream = sys.stdout.buffer if settings.stdout_output else io.BufferedWriter(_Nowhere())
-    return StdoutOutput(stream, alert_format)
 
 
 class _Nowhere(io.RawIOBase):

@@ -30,7 +30,11 @@ def show(diagnostics: Iterable[Diagnostic], stream: IO[Any], console: Console) -
     has_color = console.has_color(stream)
     for found in diagnostics:
         text = to_text(found)
-        click.echo((_colored(text, found) if has_color else text) + "\n", file=stream, color=has_color)
+        text = _colored(text, found) if has_color else text
+        if stream is sys.stderr:
+            log.write(f"{text}\n\n")
+        else:
+            click.echo(f"{text}\n", file=stream, color=has_color)
 
 
 def _log(found: Diagnostic) -> None:

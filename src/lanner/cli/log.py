@@ -10,8 +10,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from socket import AF_UNIX, SOCK_DGRAM, SOCK_NONBLOCK, socket
 from types import MappingProxyType
@@ -22,6 +22,7 @@ import click
 from lanner.config.secrets import masked
 from lanner.diagnostics.render import printable
 from lanner.diagnostics.visible import unicode_escape, visible
+from lanner.outputs.screen import Screen
 
 Level: TypeAlias = Literal["critical", "error", "warning", "notice", "info", "debug"]
 LogFormat: TypeAlias = Literal["auto", "text", "json"]
@@ -120,6 +121,7 @@ class LogOptions:
         syslog: The socket of the system's log, when messages go there.
         is_service: They are those of a program that runs until it is stopped, whose configuration has a say in this.
         is_fixed: The configuration has none in the format.
+        screen: A terminal that messages share with alerts and a status; there they have the time in front.
     """
 
     is_json: bool = False
@@ -129,6 +131,7 @@ class LogOptions:
     syslog: str | None = None
     is_service: bool = False
     is_fixed: bool = False
+    screen: Screen | None = None
 
 
 class LogSettings(Protocol):
@@ -174,6 +177,30 @@ def configure(options: LogOptions) -> None:
         root.addHandler(_Syslog(options.syslog))
     _LOGGER.setLevel(_LEVELS[options.level])
     root.setLevel(max(_LEVELS[options.level], logging.WARNING))
+
+
+@contextmanager
+def above(screen: Screen | None) -> Iterator[None]:
+    """Have messages stand above the status of a screen."""
+    configure(replace(_STDERR.options, screen=screen))
+    try:
+        yield
+    finally:
+        configure(replace(_STDERR.options, screen=None))
+
+
+def write(text: str) -> None:
+    """Put text on standard error as it is, line breaks included.
+
+    Raises:
+        OSError: Nobody reads it.
+    """
+    screen = _STDERR.options.screen
+    if screen:
+        screen.append(text.encode())
+    else:
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def is_json() -> bool:
@@ -223,10 +250,15 @@ class _Stderr(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line."""
         if self.options.to_stderr or record.levelno >= logging.CRITICAL:
-            text = _as_json(record) if self.options.is_json else _as_text(record, has_color=self.options.has_color)
             with suppress(OSError, ValueError):  # nobody reads it
-                sys.stderr.write(text)
-                sys.stderr.flush()
+                write(_as_json(record) if self.options.is_json else self._for_people(record))
+
+    def _for_people(self, record: logging.LogRecord) -> str:
+        text = _as_text(record, has_color=self.options.has_color)
+        if self.options.screen is None:
+            return text
+        clock = f"{time.strftime('%H:%M:%S', time.localtime(record.created))}.{int(record.msecs):03}"
+        return f"{click.style(clock, dim=True) if self.options.has_color else clock}  {text}"
 
 
 class _Syslog(logging.Handler):
@@ -277,7 +309,8 @@ def _name(record: logging.LogRecord) -> Level:
 
 def _fields(record: logging.LogRecord) -> Fields:
     """What a message is about; one of a library has no fields, but a name, and maybe an error."""
-    found: Fields = record.__dict__.get("fields", {"logger": record.name})
+    is_own = record.name.partition(".")[0] == _LOGGER.name
+    found: Fields = record.__dict__.get("fields", {} if is_own else {"logger": record.name})
     if record.exc_info and record.exc_info[1]:
         found = {**found, "exception": f"{type(record.exc_info[1]).__name__}: {record.exc_info[1]}"}
     return found

@@ -66,8 +66,8 @@ class Console:
 
     @property
     def shows_progress(self) -> bool:
-        """Whether standard error takes a progress bar."""
-        return self.progress and not self.quiet and sys.stderr.isatty()
+        """Whether standard error takes a progress bar or another status that is drawn anew."""
+        return self.progress and not self.quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def note(self, text: str, **fields: Unpack[Fields]) -> None:
         """Say what is going on."""
@@ -96,9 +96,11 @@ def report(message: str, **fields: Unpack[Fields]) -> None:
     _log("error", message, **fields)
 
 
-def say(text: str, file: IO[Any] | None = None) -> None:
+def say(text: str) -> None:
     """Print lines on standard error, characters that a terminal could obey made visible."""
-    click.echo("\n".join(map(printable, text.split("\n"))), file=file, err=file is None)
+    from lanner.cli.log import write  # noqa: PLC0415 - `--version` has nothing to say
+
+    write("\n".join(map(printable, text.split("\n"))) + "\n")
 
 
 def _log(level: Level, message: str, **fields: Unpack[Fields]) -> None:

@@ -75,7 +75,7 @@ color_option: Option = click.option(
     help="Colour: on a terminal only, always, never.",
 )
 quiet_option: Option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but results and errors.")
-progress_option: Option = click.option("--no-progress", "no_progress", is_flag=True, help="No progress bar.")
+progress_option: Option = click.option("--no-progress", "no_progress", is_flag=True, help="No progress bar, no status.")
 config_option: Option = click.option(
     "-c",
     "--config",

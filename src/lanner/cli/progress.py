@@ -3,97 +3,73 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TextIO
+from collections.abc import Callable, Iterator
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.filesize import decimal
+from rich.text import Text
+
+from lanner.cli.messages import Console
+from lanner.cli.status import Part, Rate, StatusLine, duration, found_parts, rate_text
+from lanner.engine.stats import Stats
+from lanner.outputs.screen import Screen
 
 _DELAY_S = 0.5
 _INTERVAL_S = 0.1
-_CLEAR_LINE = "\r\x1b[2K"
 
 
 class ProgressBar:
-    """One line that shows bytes, rate, a count and the time left; it appears when the work takes longer than a moment.
+    """A status with bytes, rates, alerts and the time left; it appears when the work takes longer than a moment.
 
-    It draws only when told of progress, never from a thread, so that it does not mix with alerts on the same terminal.
+    It draws only when told of progress, never from a thread.
     """
 
     def __init__(
         self,
         total: int | None,
-        stream: TextIO,
+        screen: Screen,
+        console: Console,
         *,
-        counts: str = "alerts",
+        has_alerts: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Make a bar that is not shown yet.
+        """Begin the work.
 
         Args:
-            total: Bytes that there are to read; None when that is not known.
-            stream: The terminal.
-            counts: What is counted beside.
-            clock: Seconds.
+            total: Bytes to do; None: nobody knows.
+            screen: Where the bar is.
+            console: Whether it has colour.
+            has_alerts: The work raises alerts.
+            clock: Seconds that never go back.
         """
         self._total = total
-        self._counts = counts
-        self._stream = stream
+        self._line = StatusLine(screen, console)
+        self._has_alerts = has_alerts
         self._clock = clock
-        self._next = clock() + _DELAY_S
-        self._bar: tuple[Progress, TaskID] | None = None
+        self._started = clock()
+        self._next = self._started + _DELAY_S
+        self._bytes = Rate()
+        self._events = Rate()
 
-    def advance(self, done: int, count: int) -> None:
+    def advance(self, done: int, stats: Stats) -> None:
         """Show how far the work is.
 
         Args:
             done: Bytes of the files read so far.
-            count: Alerts raised so far, or what the bar counts.
+            stats: What was found so far.
         """
         now = self._clock()
-        if now < self._next:
-            return
-        self._next = now + _INTERVAL_S
-        progress, task = self._bar or self._start()
-        progress.update(task, completed=done, count=f"{count:,} {self._counts}")
-        progress.refresh()
+        if now >= self._next:
+            self._next = now + _INTERVAL_S
+            self._line.draw([*self._parts(done, stats, now)])
 
-    def clear(self) -> None:
-        """Empty the line for other text; the next `advance` shows the bar again."""
-        if self._bar:
-            self._stream.write(_CLEAR_LINE)
-            self._stream.flush()
-
-    def close(self) -> None:
-        """Take the bar away."""
-        if self._bar:
-            self._bar[0].stop()
-            self._bar = None
-
-    def _start(self) -> tuple[Progress, TaskID]:
-        columns = (
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TextColumn("{task.fields[count]}"),
-            TimeRemainingColumn(),
-        )
-        progress = Progress(
-            *columns,
-            console=Console(file=self._stream),
-            auto_refresh=False,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        progress.start()
-        self._bar = progress, progress.add_task("", total=self._total, count="")
-        return self._bar
+    def _parts(self, done: int, stats: Stats, now: float) -> Iterator[Part]:
+        if self._total:
+            yield Part(self._line.bar(done, self._total), 20)
+            yield Part(Text(f"{min(100 * done // self._total, 100)}%", "bold"), 0, is_close=True)
+        yield Part(Text(f"{decimal(done)}, {decimal(int(self._bytes.per_second(done, now)))}/s"), 21)
+        yield Part(Text(rate_text(self._events.per_second(stats.events, now), "events")), 4)
+        if self._has_alerts:
+            yield from found_parts(stats)
+        if self._total and done:
+            left_s = (now - self._started) * max(self._total - done, 0) / done
+            yield Part(Text(f"{duration(left_s)} left", "dim"), 3)

@@ -18,6 +18,7 @@ from lanner.cli.detection import compile_settings, open_stdout
 from lanner.cli.messages import Console, ExitCode, Failure, counted, report
 from lanner.cli.options import detection_options, log_format_option
 from lanner.cli.place import Place, choose_place
+from lanner.cli.screens import Figures, screen_for, watched
 from lanner.cli.settings import Settings
 from lanner.cli.summary import close
 from lanner.engine.engine import Engine
@@ -118,14 +119,15 @@ def run_source(
         BrokenPipeError: Nobody reads standard output any more.
     """
     engine = Engine(compile_settings(settings, console))
-    output = open_stdout(settings, console)
     if is_dry_run:
         return ExitCode.DONE
     console.note(counted(number := len(engine.rules.rules), "rule"), rules=number)
     started = time.perf_counter()
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            stopped = runner.run(serve(source, engine, [output], report=_report, stop_after_s=stop_after_s))
+        with screen_for(console) as screen, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            output = open_stdout(settings, console, screen)
+            run = serve(source, engine, [output], report=_report, stop_after_s=stop_after_s)
+            stopped = runner.run(watched(run, lambda: Figures(engine.stats, "detecting"), screen, console))
     except SourceError as error:
         raise Failure(str(error), error.help, ExitCode.FAILED) from error
     close(engine.stats, time.perf_counter() - started, console)

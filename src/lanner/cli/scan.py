@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from lanner.cli.messages import Console, ExitCode, report
 from lanner.cli.options import PriorityType, detection_options, jobs_option
 from lanner.cli.parallel import map_parts
 from lanner.cli.progress import ProgressBar
+from lanner.cli.screens import screen_for
 from lanner.cli.settings import Settings
 from lanner.cli.summary import close
 from lanner.engine.engine import Engine
@@ -104,25 +104,23 @@ def scan_paths(
         Failure: The rules have errors.
         BrokenPipeError: Nobody reads standard output any more.
     """
-    scanner = Scanner(Engine(compile_settings(settings, console)), open_stdout(settings, console))
+    engine = Engine(compile_settings(settings, console))
     if is_dry_run:
         return ExitCode.DONE
-    if console.shows_progress:
-        scanner.bar = ProgressBar(total_size(paths), sys.stderr)
     gc.freeze()  # what was loaded stays; no collection need look at it again
     started = time.perf_counter()
     status = None
-    try:
-        with Interrupts(stop_after_s) as interrupts:
-            if jobs > 1 and scanner.is_divisible(paths):
-                scanner.scan_parts(paths, interrupts, jobs)
-            else:
-                scanner.scan(paths, interrupts)
-    except Stopped as stopped:
-        status = ExitCode.DONE if stopped.signal == SIGALRM else ExitCode.INTERRUPTED
-    finally:
-        if scanner.bar:
-            scanner.bar.close()
+    with screen_for(console) as screen:
+        bar = ProgressBar(total_size(paths), screen, console) if screen else None
+        scanner = Scanner(engine, open_stdout(settings, console, screen), bar)
+        try:
+            with Interrupts(stop_after_s) as interrupts:
+                if jobs > 1 and scanner.is_divisible(paths):
+                    scanner.scan_parts(paths, interrupts, jobs)
+                else:
+                    scanner.scan(paths, interrupts)
+        except Stopped as stopped:
+            status = ExitCode.DONE if stopped.signal == SIGALRM else ExitCode.INTERRUPTED
     stats = scanner.engine.stats
     close(stats, time.perf_counter() - started, console)
     return verdict.status(stats, scanner.unreadable) if status is None else status
@@ -160,7 +158,6 @@ class Scanner:
                     origin=delivery.origin,
                 )
                 if result.alerts:
-                    self.clear()
                     self.output.write(result.alerts)
                     self.output.flush()
 
@@ -184,7 +181,6 @@ class Scanner:
                 errors.clear()
                 self.engine.stats.add(stats)
                 if lines:
-                    self.clear()
                     self.output.write_lines(lines)
                     self.output.flush()
             done += result.part.size
@@ -208,16 +204,10 @@ class Scanner:
                 lines.append(self.output.format.encode_all(found.alerts))
         return b"".join(lines), self.engine.take_stats()
 
-    def clear(self) -> None:
-        """Take the bar off the terminal until there is progress again."""
-        if self.bar:
-            self.bar.clear()
-
     def _on_error(self, error: SourceError) -> None:
-        self.clear()
         report(str(error), help=error.help, file=error.path, reason=error.reason)
         self.unreadable += 1
 
     def _on_progress(self, done: int) -> None:
         if self.bar:
-            self.bar.advance(done, self.engine.stats.alerts)
+            self.bar.advance(done, self.engine.stats)

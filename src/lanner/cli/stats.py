@@ -17,6 +17,7 @@ from lanner.cli.options import color_option, jobs_option, names_option, progress
 from lanner.cli.parallel import map_parts
 from lanner.cli.progress import ProgressBar
 from lanner.cli.ranking import FORMATS, Format, Ranking
+from lanner.cli.screens import screen_for
 from lanner.condition.operators import TRANSFORMERS
 from lanner.engine.filter import EVERY_EVENT, Filter, compile_filter
 from lanner.engine.stats import Stats
@@ -109,9 +110,9 @@ def stats(
         raise Failure("the fields or the condition have errors", "`lanner fields` lists what they can ask for")
     columns = tuple(key for key in found.keys if key != TIME or TIME in fields)
     counter = Counter(found, columns, max_keys, step_s)
-    if console.shows_progress:
-        counter.bar = ProgressBar(total_size(paths), sys.stderr, counts="events")
-    status = counter.count(paths, jobs)
+    with screen_for(console) as screen:
+        counter.bar = ProgressBar(total_size(paths), screen, console, has_alerts=False) if screen else None
+        status = counter.count(paths, jobs)
     Ranking.of(counter.tally, columns, counter.selected, top=top, step_s=step_s).write(output_format, console)
     _report(counter, found.stats, console)
     context.exit(status)
@@ -173,9 +174,6 @@ class Counter:
                             self._add(delivery)
         except Stopped:
             return ExitCode.INTERRUPTED
-        finally:
-            if self.bar:
-                self.bar.close()
         return ExitCode.FAILED if self.unreadable else ExitCode.DONE
 
     def _count_parts(self, paths: Sequence[str], jobs: int, interrupts: Interrupts) -> None:
@@ -221,14 +219,12 @@ class Counter:
             self.selected += 1
 
     def _on_error(self, error: SourceError) -> None:
-        if self.bar:
-            self.bar.clear()
         report(str(error), help=error.help, file=error.path, reason=error.reason)
         self.unreadable += 1
 
     def _on_progress(self, done: int) -> None:
         if self.bar:
-            self.bar.advance(done, self.filter.stats.events)
+            self.bar.advance(done, self.filter.stats)
 
 
 def _report(counter: Counter, stats: Stats, console: Console) -> None:

@@ -25,8 +25,8 @@ _ENCODE = msgspec.json.Encoder().encode
 _ENCODE_LINES = msgspec.json.Encoder().encode_lines
 _CONTROLS = re.compile(r"[\x00-\x1f]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_RESET = "\x1b[0m"
-_COLORS = {
+RESET = "\x1b[0m"
+COLORS = {
     Priority.EMERGENCY: "\x1b[1;97;41m",
     Priority.ALERT: "\x1b[1;91m",
     Priority.CRITICAL: "\x1b[1;31m",
@@ -86,7 +86,7 @@ class AlertFormat:
             line = for_terminal(line)
         if self.color and not self.json:
             word = alert.priority.value
-            line = line.replace(word.encode(), f"{_COLORS[alert.priority]}{word}{_RESET}".encode(), 1)
+            line = line.replace(word.encode(), f"{COLORS[alert.priority]}{word}{RESET}".encode(), 1)
         return line + b"\n"
 
     def encode_all(self, alerts: Sequence[Alert]) -> bytes:
@@ -135,7 +135,12 @@ class AlertFormat:
 
 def escape(text: str) -> bytes:
     """The text as UTF-8 on one line: control characters as JSON escapes them, quotes and backslashes as they are."""
-    return _CONTROLS.sub(_json_escape, text).encode()
+    return escaped(text).encode()
+
+
+def escaped(text: str) -> str:
+    """The text with control characters as JSON escapes them."""
+    return _CONTROLS.sub(_json_escape, text)
 
 
 def for_terminal(line: bytes) -> bytes:

@@ -8,16 +8,26 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from select import PIPE_BUF
-from typing import BinaryIO
+from typing import Protocol
 
 from lanner.engine.alert import Alert
-from lanner.outputs.format import AlertFormat
+from lanner.outputs.sink import Encoding
+
+
+class Stream(Protocol):
+    """What takes bytes, and hands them on when it is told to."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take bytes."""
+
+    def flush(self) -> None:
+        """Hand on what was taken."""
 
 
 class StdoutOutput:
     """Writes a line an alert to a binary stream."""
 
-    def __init__(self, stream: BinaryIO, alert_format: AlertFormat) -> None:
+    def __init__(self, stream: Stream, alert_format: Encoding) -> None:
         self._stream = stream
         self.format = alert_format
 
@@ -46,7 +56,7 @@ class SharedOutput:
     writes: the system releases its lock, and a line that it cut off is ended before the next one begins.
     """
 
-    def __init__(self, descriptor: int, alert_format: AlertFormat) -> None:
+    def __init__(self, descriptor: int, alert_format: Encoding) -> None:
         """Make the lock.
 
         Args:

@@ -1,30 +1,15 @@
-import io
+import os
+import pty
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import pytest
 
+from lanner.cli.messages import Console
 from lanner.cli.progress import ProgressBar
-
-
-class Terminal(io.TextIOWrapper):
-    """A terminal that keeps what it is sent."""
-
-    def __init__(self) -> None:
-        self.sent = io.BytesIO()
-        super().__init__(self.sent, encoding="utf-8", write_through=True)
-
-    def isatty(self) -> bool:
-        return True
-
-    @property
-    def text(self) -> str:
-        return self.sent.getvalue().decode()
-
-
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "120")
-    return Terminal()
+from lanner.engine.stats import Stats
+from lanner.outputs.screen import Screen
+from lanner.rules.priority import Priority
 
 
 class Clock:
@@ -34,46 +19,80 @@ class Clock:
         return self.now
 
 
+@dataclass(slots=True)
+class Terminal:
+    """A terminal of 200 columns, and what it was sent."""
+
+    screen: Screen
+    main: int
+    clock: Clock = field(default_factory=Clock)
+
+    def sent(self) -> str:
+        """What was sent since the last time."""
+        os.write(self.screen.descriptor, b"$")  # so that there is something to read
+        text = b""
+        while not text.endswith(b"$"):
+            text += os.read(self.main, 65536)
+        return text.decode().removesuffix("$")
+
+    def bar(self, total: int | None, *, has_alerts: bool = True) -> ProgressBar:
+        return ProgressBar(total, self.screen, Console(color="never"), has_alerts=has_alerts, clock=self.clock)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    main, end = pty.openpty()
+    os.set_blocking(main, True)
+    import termios  # noqa: PLC0415
+
+    termios.tcsetwinsize(end, (24, 200))
+    yield Terminal(Screen(end), main)
+    os.close(main)
+    os.close(end)
+
+
+def found(events: int = 0, alerts: int = 0) -> Stats:
+    stats = Stats(events=events)
+    if alerts:
+        stats.by_priority[Priority.ERROR] = alerts
+    return stats
+
+
 def test_short_work_shows_no_bar(terminal: Terminal) -> None:
-    clock = Clock()
-    bar = ProgressBar(100, terminal, clock=clock)
-    clock.now = 0.4
-    bar.advance(50, 1)
-    bar.clear()
-    bar.close()
-    assert terminal.text == ""
+    bar = terminal.bar(100)
+    terminal.clock.now = 0.4
+    bar.advance(50, found())
+    terminal.screen.close()
+    assert terminal.sent() == ""
 
 
-def test_long_work_shows_bytes_and_alerts(terminal: Terminal) -> None:
-    clock = Clock()
-    bar = ProgressBar(4_000_000, terminal, clock=clock)
-    clock.now = 1.0
-    bar.advance(2_000_000, 1234)
-    assert "2.0/4.0 MB" in terminal.text
-    assert "1,234 alerts" in terminal.text
-    bar.close()
+def test_long_work_shows_share_bytes_rates_alerts_and_the_time_left(terminal: Terminal) -> None:
+    bar = terminal.bar(4_000_000)
+    terminal.clock.now = 1.0
+    bar.advance(1_000_000, found(1000))
+    terminal.clock.now = 2.0
+    bar.advance(2_000_000, found(3000, 1234))
+    line = terminal.sent().split("\r")[-2]
+    assert line.endswith("50% · 2.0 MB, 1.0 MB/s · 2,000 events/s · 1,234 alerts 1,234 ERROR · 2s left")
+
+
+def test_work_without_an_end_in_sight_shows_no_share(terminal: Terminal) -> None:
+    bar = terminal.bar(None, has_alerts=False)
+    terminal.clock.now = 1.0
+    bar.advance(1_000_000, found(1000))
+    terminal.clock.now = 2.0
+    bar.advance(2_000_000, found(2000))
+    assert terminal.sent().split("\r")[-2] == "\x1b[J 2.0 MB, 1.0 MB/s · 1,000 events/s"
 
 
 def test_it_is_drawn_no_more_often_than_eyes_can_follow(terminal: Terminal) -> None:
-    clock = Clock()
-    bar = ProgressBar(100, terminal, clock=clock)
-    clock.now = 1.0
-    bar.advance(1, 0)
-    before = terminal.text
-    clock.now = 1.05
-    bar.advance(2, 0)
-    assert terminal.text == before
-    clock.now = 1.2
-    bar.advance(3, 0)
-    assert terminal.text != before
-    bar.close()
-
-
-def test_clearing_empties_the_line_for_an_alert(terminal: Terminal) -> None:
-    clock = Clock()
-    bar = ProgressBar(None, terminal, clock=clock)
-    clock.now = 1.0
-    bar.advance(10, 0)
-    bar.clear()
-    assert terminal.text.endswith("\r\x1b[2K")
-    bar.close()
+    bar = terminal.bar(1000)
+    terminal.clock.now = 1.0
+    bar.advance(100, found())
+    assert "10%" in terminal.sent()
+    terminal.clock.now = 1.05
+    bar.advance(200, found())
+    assert terminal.sent() == ""
+    terminal.clock.now = 1.2
+    bar.advance(300, found())
+    assert "30%" in terminal.sent()
