@@ -587,6 +587,40 @@ def test_summary_stream(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes
     assert err.startswith(b"Events detected: 1\n")
 
 
+def test_unknown_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Falco logs `schema validation: failed for <root>`, as a warning."""
+    path = tmp_path / "falco.yaml"
+    path.write_text("json_outptu: true\n")
+    assert execute(["run", "--dry-run", "-c", str(path)]) == 2
+    message = json.loads(capsys.readouterr().err.splitlines()[0])
+    assert (message["message"], message["line"]) == ("unknown key `json_outptu`", 1)
+    assert message["help"] == "did you mean `json_output`?"
+
+
+def test_stdout_by_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Falco reads `stdout_output.enabled` as false when it is missing."""
+    (tmp_path / "falco.yaml").write_text("json_output: false\n")
+    (tmp_path / "rules.yaml").write_text(rule("A", "ka.verb = create", "'%ka.user.name'"))
+    (tmp_path / "audit.log").write_bytes(line())
+    words = [f"{tmp_path}/{name}" for name in ("falco.yaml", "rules.yaml", "audit.log")]
+    assert execute(["scan", "-c", words[0], "-r", words[1], words[2]]) == 0
+    assert capsys.readouterr().out.endswith(" Notice alice\n")
+
+
+def test_no_rule_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Falco says `You must specify at least one rules file/directory`."""
+    path = tmp_path / "falco.yaml"
+    path.write_text("rules_files: []\n")
+    assert execute(["-c", str(path), "-L"]) == 0
+    assert "Attach/Exec Pod" in capsys.readouterr().out
+
+
+def test_no_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    """Falco reads `/etc/falco/falco.yaml` and starts."""
+    assert execute([]) == 0
+    assert capsys.readouterr().out.startswith("Usage: lanner")
+
+
 def test_program_output(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Falco starts the program with its own standard output, and does not look at what `pclose` gives."""
     alerts = make_engine(tmp_path, rule("A", "ka.verb = create", "'%ka.user.name'")).process(line()).alerts
