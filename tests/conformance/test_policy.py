@@ -4,16 +4,18 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lanner.compiler.load import LoadedRules, load_rules
-from lanner.compiler.ruleset import compile_rules
+from lanner.compiler.ruleset import compile_rules, compile_selected
 from lanner.engine.engine import Engine
 from lanner.policy.api import RESOURCES
 from lanner.policy.check import Status, check_policy
+from lanner.policy.generate import generate_policy
 from lanner.policy.model import AuditLevel
 from lanner.policy.reader import read_policy_file
 from lanner.policy.request import request_of
@@ -134,3 +136,40 @@ def test_all_that_was_recorded_is_in_the_table_of_resources(shared: Path) -> Non
                 if found[1] != "namespaces" and namespaced == {not request.namespace}:
                     unknown.add((*found, "is in a namespace" if request.namespace else "is in no namespace"))
     assert {each for each in unknown if not each[0].endswith((".example", "example.com"))} == set()
+
+
+@pytest.mark.parametrize("rule_set", _RULES)
+@pytest.mark.parametrize("recording", ["recordings/scenarios.jsonl", "recordings/bulk.jsonl.gz"])
+def test_what_the_least_policy_keeps_of_a_recording_raises_the_same_alerts(
+    shared: Path, recording: str, rule_set: str
+) -> None:
+    rules = [rule for rule in _rules(shared, rule_set).rules if rule.enabled]
+    policy = generate_policy(rules).policy
+    engine, engine_of_kept = Engine(compile_selected(tuple(rules))), Engine(compile_selected(tuple(rules)))
+    expected: set[tuple[str, str]] = set()
+    found: set[tuple[str, str]] = set()
+    size = lean_size = 0
+    for event in islice(_events(shared / recording), 3_000):
+        raw = json.dumps(event).encode()
+        size += len(raw)
+        expected |= {(alert.rule, event["auditID"]) for alert in engine.process(raw).alerts}
+        decision = policy.decide(request_of(event))
+        if decision.records(event["stage"]):
+            lean = json.dumps(_reduced(event, decision.level)).encode()
+            lean_size += len(lean)
+            found |= {(alert.rule, event["auditID"]) for alert in engine_of_kept.process(lean).alerts}
+    assert found == expected
+    assert len(expected) > 100
+    assert lean_size < size
+
+
+def _reduced(event: dict[str, Any], level: AuditLevel) -> dict[str, Any]:
+    """The event as it is recorded at a level, without managed fields."""
+    left = {**event, "level": level.text}
+    for name, least in (("requestObject", AuditLevel.REQUEST), ("responseObject", AuditLevel.REQUEST_RESPONSE)):
+        if name in left and level < least:
+            del left[name]
+        elif isinstance(left.get(name), dict) and isinstance(left[name].get("metadata"), dict):
+            metadata = {key: value for key, value in left[name]["metadata"].items() if key != "managedFields"}
+            left[name] = {**left[name], "metadata": metadata}
+    return left

@@ -10,21 +10,29 @@ import click
 
 from lanner.cli.diagnostics import show
 from lanner.cli.loading import load_rules
-from lanner.cli.messages import ColorChoice, Console, ExitCode, Failure, counted
+from lanner.cli.messages import ColorChoice, Console, ExitCode, Failure, counted, say
 from lanner.cli.options import color_option, rules_option
 from lanner.cli.settings import Settings
 from lanner.compiler.load import Rule
 from lanner.diagnostics import Diagnostics
 from lanner.diagnostics.render import printable, to_json
-from lanner.policy.check import Verdict, check_policy
+from lanner.engine.filter import EVERY_EVENT, compile_filter
+from lanner.policy.check import Status, Verdict, check_policy
+from lanner.policy.generate import generate_policy
 from lanner.policy.lint import lint_policy
 from lanner.policy.model import Policy
 from lanner.policy.reader import read_policy_file
-from lanner.policy.report import is_ok, to_lines, to_object
+from lanner.policy.report import is_ok, to_lines, to_object, volume_lines
+from lanner.policy.volume import Volume
+from lanner.policy.write import to_text
+from lanner.sources.base import Framing, Limits, SourceError
+from lanner.sources.files import scan
 
 _format_option = click.option(
     "--format", "output_format", type=click.Choice(["text", "json"]), default="text", help="How to print."
 )
+
+_MAX_NAMES = 3
 
 
 @click.group("policy")
@@ -51,6 +59,68 @@ def check(
     verdicts = check_policy(found, rules)
     _print(found, verdicts, diagnostics, output_format, console)
     context.exit(ExitCode.DONE if is_ok(verdicts) else ExitCode.FAILED)
+
+
+@policy.command("generate")
+@rules_option
+@click.option(
+    "--sample", metavar="LOG", multiple=True, help="Measure on this log (file, folder, -) what is kept; repeatable."
+)
+@click.option("--conditions-only", is_flag=True, help="Feed conditions alone; what only outputs print may be missing.")
+@click.option(
+    "--no-secret-bodies", is_flag=True, help="Record secrets and tokens at Metadata, even where a rule asks for more."
+)
+@color_option
+@click.pass_context
+def generate(
+    context: click.Context,
+    *,
+    rules_files: tuple[str, ...],
+    sample: tuple[str, ...],
+    conditions_only: bool,
+    no_secret_bodies: bool,
+    color: ColorChoice,
+) -> None:
+    """Write the least audit policy that feeds the rules to standard output."""
+    console = Console(color=color)
+    rules = enabled_rules(rules_files, console)
+    generated = generate_policy(rules, outputs=not conditions_only, secret_bodies=not no_secret_bodies)
+    verdicts = check_policy(generated.policy, rules)
+    head = [f"The least policy for {counted(len(rules), 'rule')}, from `lanner policy generate`.", *_starved(verdicts)]
+    click.echo(to_text(generated, head), nl=False)
+    say(
+        "\n".join(_starved(verdicts)) or f"{counted(len(generated.policy.rules), 'rule')}, which feed all that can fire"
+    )
+    status = ExitCode.DONE
+    if sample:
+        status = _measure(Volume(generated.policy), sample, console)
+    context.exit(status)
+
+
+def _starved(verdicts: Sequence[Verdict]) -> list[str]:
+    """What is said of rules that the policy does not feed in full."""
+    found = [verdict.rule.name for verdict in verdicts if verdict.status not in (Status.FIRES, Status.OFF)]
+    if not found:
+        return []
+    few = ", ".join(found[:_MAX_NAMES]) + (", …" if len(found) > _MAX_NAMES else "")
+    return [f"{counted(len(found), 'rule')} not fed in full ({few}); `lanner policy check` tells what they lack"]
+
+
+def _measure(volume: Volume, paths: tuple[str, ...], console: Console) -> ExitCode:
+    """Read a log and say what the policy would have kept of it."""
+    every, _ = compile_filter(EVERY_EVENT)
+    if every is None:
+        raise AssertionError("the condition for every event has no errors")
+    unreadable: list[SourceError] = []
+    for delivery in scan(paths, Limits(), on_error=unreadable.append):
+        is_body = delivery.framing is Framing.BODY
+        for raw, _ in every.select(delivery.payload, body=is_body, truncated=delivery.truncated):
+            volume.add(raw)
+    for error in unreadable:
+        Failure(str(error), error.help).show()
+    for line in volume_lines(volume):
+        console.note(line)
+    return ExitCode.FAILED if unreadable else ExitCode.DONE
 
 
 def enabled_rules(rules_files: tuple[str, ...], console: Console) -> list[Rule]:

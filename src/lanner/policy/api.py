@@ -79,17 +79,37 @@ _CLUSTER: Mapping[str, str] = {
 }
 
 
-def _rows() -> Iterator[Resource]:
-    for is_namespaced, groups in ((True, _NAMESPACED), (False, _CLUSTER)):
+_CUSTOM_NAMESPACED: Mapping[str, str] = {
+    "cilium.io": "ciliumnetworkpolicies",
+    "crd.projectcalico.org": "networkpolicies",
+    "kyverno.io": "policies policyexceptions",
+    "projectcalico.org": "networkpolicies",
+}
+_CUSTOM_CLUSTER: Mapping[str, str] = {
+    "cilium.io": "ciliumclusterwidenetworkpolicies",
+    "crd.projectcalico.org": "globalnetworkpolicies",
+    "kyverno.io": "clusterpolicies",
+    "policy.networking.k8s.io": "adminnetworkpolicies baselineadminnetworkpolicies",
+    "projectcalico.org": "globalnetworkpolicies",
+    "templates.gatekeeper.sh": "constrainttemplates",
+}
+"""Custom resources that rules are written about."""
+
+
+def _rows(namespaced: Mapping[str, str], cluster: Mapping[str, str], *, is_known: bool) -> Iterator[Resource]:
+    for is_namespaced, groups in ((True, namespaced), (False, cluster)):
         for group, texts in groups.items():
             for text in texts.split():
                 name, *subresources = text.split("/")
                 for subresource in ("", *subresources):
-                    yield Resource(group, name, subresource, is_namespaced)
+                    yield Resource(group, name, subresource, is_namespaced, is_known)
 
 
-RESOURCES: tuple[Resource, ...] = tuple(_rows())
-"""All resources and subresources that Kubernetes brings."""
+RESOURCES: tuple[Resource, ...] = (
+    *_rows(_NAMESPACED, _CLUSTER, is_known=True),
+    *_rows(_CUSTOM_NAMESPACED, _CUSTOM_CLUSTER, is_known=False),
+)
+"""All resources and subresources that Kubernetes brings, and some custom ones."""
 
 GROUPS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -138,14 +158,18 @@ def members(request: Request, stage: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def verb_trait(verb: str) -> tuple[bool, bool]:
-    """What `stages` and `members` tell apart of verbs."""
-    return verb in _READING, verb in ("watch", "proxy")
+def verb_trait(verb: str) -> tuple[bool, ...]:
+    """What `stages`, `members` and the places of objects tell apart of verbs."""
+    known = (_READING, ("list", "watch"), ("watch", "proxy"), ("create",), ("deletecollection",))
+    return tuple(verb in verbs for verbs in known)
 
 
-def target_trait(target: Resource | str) -> tuple[bool, bool]:
+def target_trait(target: Resource | str) -> tuple[bool, ...]:
     """What they tell apart of resources and paths."""
-    return isinstance(target, Resource), isinstance(target, Resource) and target.subresource in _LONG_RUNNING
+    if isinstance(target, str):
+        return ()
+    is_namespace = (target.group, target.name) == ("", "namespaces")
+    return target.is_namespaced, target.subresource in _LONG_RUNNING, bool(target.subresource), is_namespace
 
 
 CONDITIONAL = frozenset({"responseStatus", "annotations", "requestObject", "responseObject"})

@@ -8,7 +8,7 @@ from lanner.policy.model import AuditLevel, GroupResources, Policy, PolicyRule, 
 from lanner.policy.probes import OTHER_GROUP, groups_of, request
 from lanner.policy.satisfy import FRESH
 
-_BUILT_IN = frozenset(each.group for each in RESOURCES)
+_BUILT_IN = frozenset(each.group for each in RESOURCES if each.is_known)
 _SECRETS = (
     ("secrets", "create", AuditLevel.REQUEST),
     ("secrets", "get", AuditLevel.REQUEST_RESPONSE),

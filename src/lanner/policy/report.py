@@ -8,8 +8,9 @@ from typing import Any
 
 from lanner.policy.asks import Need
 from lanner.policy.check import Fate, Finding, Status, Verdict
-from lanner.policy.model import Policy, Request
+from lanner.policy.model import AuditLevel, Policy, Request
 from lanner.policy.satisfy import FRESH
+from lanner.policy.volume import Volume
 
 TITLES: Mapping[Status, tuple[str, str]] = MappingProxyType(
     {
@@ -103,6 +104,23 @@ def describe(request: Request) -> str:
     name = f" {request.name}" if request.name and request.name != FRESH else ""
     space = f" in {request.namespace}" if request.namespace not in ("", FRESH, request.name) else ""
     return f"{request.verb or 'OPTIONS'} {resource}{sub}{name}{space}{by}"
+
+
+def volume_lines(volume: Volume) -> Iterator[str]:
+    """What a policy would have kept of a log, by level."""
+    yield f"of {volume.events:,} events with {_mib(volume.size)} the policy keeps:"
+    for level in (*AuditLevel,)[1:]:
+        if volume.kept[level]:
+            yield f"  {level.text:<16}{volume.kept[level]:>10,} events{_mib(volume.kept_size[level]):>14}"
+    events, size = sum(volume.kept.values()), sum(volume.kept_size.values())
+    share = f"{events / volume.events:.0%} of the events, {size / volume.size:.0%} of the bytes" if volume.size else ""
+    yield f"  {'together':<16}{events:>10,} events{_mib(size):>14}  {share}".rstrip()
+    if volume.below:
+        yield f"  {volume.below:,} of them were logged at a lower level, and would be larger"
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB"
 
 
 def to_object(verdict: Verdict, policy: Policy) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Lanner
+from .conftest import Lanner, event
 
 HEAD = "apiVersion: audit.k8s.io/v1\nkind: Policy\n"
 
@@ -70,3 +70,38 @@ def test_what_a_policy_holds_reaches_the_terminal_as_visible_text(lanner: Lanner
     )
     ran = lanner("policy", "check", tmp_path / "odd.yaml", "-r", rules)
     assert "\x1b" not in ran.out
+
+
+def test_the_generated_policy_feeds_the_rules(lanner: Lanner, tmp_path: Path, rules: Path) -> None:
+    ran = lanner("policy", "generate", "-r", rules)
+    assert ran.code == 0
+    assert ran.err.endswith("which feed all that can fire\n")
+    (tmp_path / "made.yaml").write_text(ran.out)
+    assert lanner("policy", "check", tmp_path / "made.yaml", "-r", rules).code == 0
+
+
+def test_the_volume_is_measured_on_a_sample(lanner: Lanner, tmp_path: Path, rules: Path) -> None:
+    log = tmp_path / "audit.log"
+    read = event(verb="get", more={"requestURI": "/api/v1/namespaces/dev/pods/web"})
+    log.write_bytes(event() + read + event(more={"level": "RequestResponse", "requestObject": {"x": "y" * 1_000}}))
+    ran = lanner("policy", "generate", "-r", rules, "--sample", log)
+    assert ran.code == 0
+    assert "of 3 events with 0.0 MiB the policy keeps:" in ran.err
+    assert "  Metadata                 3 events" in ran.err
+
+
+def test_a_sample_that_cannot_be_read_makes_the_status_1(lanner: Lanner, tmp_path: Path, rules: Path) -> None:
+    ran = lanner("policy", "generate", "-r", rules, "--sample", tmp_path / "none.log")
+    assert ran.code == 1
+    assert "none.log" in ran.err
+
+
+def test_what_the_generated_policy_does_not_feed_is_said(lanner: Lanner, tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(
+        "- {rule: R, desc: d, condition: 'jevt.value[/requestObject/type] = x and ka.target.resource = secrets',"
+        " output: o, priority: INFO, source: k8s_audit}\n"
+    )
+    ran = lanner("policy", "generate", "-r", path, "--no-secret-bodies")
+    assert "1 rule not fed in full (R)" in ran.err
+    assert "# 1 rule not fed in full (R)" in ran.out

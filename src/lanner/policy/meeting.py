@@ -1,0 +1,107 @@
+"""A rule and a request: at which stages the rule could fire on it, and what it reads then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from lanner.compiler.formula import Formula, reduce
+from lanner.policy.api import CONDITIONAL, members, stages
+from lanner.policy.asks import Asks, Need, Part, rule_atoms
+from lanner.policy.model import AuditLevel
+from lanner.policy.probes import Probes, Situation
+from lanner.policy.satisfy import Answer, Solver
+
+FULL = AuditLevel.REQUEST_RESPONSE
+
+
+class Judge:
+    """What is known of rules and example requests, for all meetings of the two."""
+
+    def __init__(self, asks: Asks, probes: Probes) -> None:
+        self.asks = asks
+        self.probes = probes
+        self.solver = Solver(asks)
+
+    @cached_property
+    def nothing(self) -> dict[int, bool]:
+        """The truth of each atom where the event lacks all that it reads."""
+        return {number: self.asks.is_true_of_nothing(number) for number in self.asks.checks}
+
+    @cached_property
+    def needs(self) -> dict[int, tuple[Need, ...]]:
+        """The fields that each atom reads."""
+        return {number: self.asks.needs(number) for number in self.asks.checks}
+
+
+class Meeting:
+    """One rule and the requests that it asks for; equal questions are answered once."""
+
+    def __init__(self, judge: Judge, rule: int) -> None:
+        self._judge = judge
+        self._within = rule_atoms(judge.asks.formulas[rule])
+        self._printed = judge.asks.needs_printed(judge.asks.rules[rule])
+        asks_for_level = any(judge.asks.parts[atom] is Part.LEVEL for atom in self._within)
+        self._levels = tuple(AuditLevel)[1:] if asks_for_level else (FULL,)
+        self._answers: dict[object, Answer] = {}
+
+    def wanted(self, situation: Situation) -> dict[str, Answer]:
+        """The stages at which the rule could fire on the request under some policy; a panic counts if nothing else."""
+        return self._wanted(situation, stages(situation.request)) or self._wanted(situation, ("Panic",))
+
+    def _wanted(self, situation: Situation, at: Sequence[str]) -> dict[str, Answer]:
+        answers = {stage: max(self.answer(situation, stage, FULL, stated) for stated in self._levels) for stage in at}
+        return {stage: answer for stage, answer in answers.items() if answer}
+
+    def answer(self, situation: Situation, stage: str, level: AuditLevel, stated: AuditLevel | None = None) -> Answer:
+        """Whether the rule can fire on the request at a stage, when it has what a level records.
+
+        Args:
+            situation: The request.
+            stage: Of the event.
+            level: What is recorded.
+            stated: The level that the event says it has; None for the same.
+        """
+        left = self._left(situation, stage, level, stated or level)
+        if isinstance(left, bool):
+            return Answer.YES if left else Answer.NO
+        key = shape(left)
+        if key not in self._answers:
+            self._answers[key] = self._judge.solver.solve(left, self._within)
+        return self._answers[key]
+
+    def left(self, situation: Situation, stage: str) -> Formula:
+        """What is left of the condition at a stage, when all is recorded."""
+        return self._left(situation, stage, FULL, self._levels[-1])
+
+    def read(self, situation: Situation, stage: str, *, outputs: bool = True) -> tuple[Need, ...]:
+        """The fields that the rule reads of an event of the stage, and that this can have; the output's come last."""
+        there = members(situation.request, stage)
+        left = rule_atoms(self.left(situation, stage))
+        needs = {need for number in left for need in self._judge.needs[number]}
+        in_condition = {need.field for need in needs}
+        needs |= {need for need in self._printed if outputs and need.field not in in_condition}
+        found = (need for need in needs if not is_absent(need, there, FULL))
+        return tuple(sorted(found, key=lambda need: (need.is_printed, need.field)))
+
+    def _left(self, situation: Situation, stage: str, level: AuditLevel, stated: AuditLevel) -> Formula:
+        judge = self._judge
+        known = {**judge.probes.stages[stage], **judge.probes.levels[stated]}
+        there = members(situation.request, stage)
+        for number in self._within:
+            if any(is_absent(need, there, level) for need in judge.needs[number]):
+                known[number] = judge.nothing[number]
+        return reduce(situation.left, known, {})
+
+
+def shape(formula: Formula) -> object:
+    """Equal for formulas of the same shape."""
+    if isinstance(formula, bool | int):
+        return type(formula), formula
+    parts = getattr(formula, "parts", None) or (formula.part,)  # type: ignore[union-attr]  # an `Inverse` has one
+    return type(formula).__name__, tuple(map(shape, parts))
+
+
+def is_absent(need: Need, there: frozenset[str], level: AuditLevel) -> bool:
+    """Whether a field has no value where a level is recorded and these members are there."""
+    return need.level > level or bool((need.members & CONDITIONAL) - there)
