@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import click
+from docs.detections import default_rules, detections
 from docs.keys import ConfigKey, config_keys
 from docs.markup import between, code, page, table
 from docs.migration import flags_and_keys
@@ -21,7 +22,7 @@ from docs.rule_tests import rule_tests
 from lanner import LoadResult, compile_rules, load_rules
 from lanner.cli.log import LEVELS, PREFIXES, Fields
 from lanner.cli.main import COMMANDS, FALCO
-from lanner.compiler.load import LoadedRules, Rule
+from lanner.compiler.load import LoadedRules
 from lanner.condition.operators import MODIFIERS, OPERATORS, TRANSFORMERS
 from lanner.diagnostics import CODES, Severity
 from lanner.events.schema import Kind
@@ -29,7 +30,6 @@ from lanner.fields.listing import render_fields
 from lanner.rules.keys import EXCEPTION_KEYS, ITEMS, REQUIREMENT_KEYS, Key
 
 DOCS = Path(__file__).parent
-RULES = DOCS.parent / "src" / "lanner" / "data" / "rules"
 
 
 def main() -> None:
@@ -132,32 +132,6 @@ def _keys_table(title: str, keys: Mapping[str, Key]) -> str:
         for key in keys.values()
     )
     return f"## {title}\n\n{table(('key', 'value', 'required', 'append', 'replace', 'meaning'), rows)}"
-
-
-def _default_rules() -> str:
-    loaded = _loaded(load_rules([RULES]))
-    enabled = sum(rule.enabled for rule in loaded.rules)
-    intro = (
-        f"Lanner's own rules: {len(loaded.rules)}, of which {enabled} are enabled. They are used when no `-r` is "
-        "given. Rules that Falco's official rule file has too have the same names. [Writing "
-        "rules](../guide/writing-rules.md) shows how to adjust them."
-    )
-    lists = table(("list", "items"), ((code(each.name), str(len(each.items))) for each in loaded.lists))
-    parts = [
-        f"## Lists\n\nOverride these to fit the rules to a cluster. Empty ones are there to be filled in.\n\n{lists}"
-    ]
-    for path in sorted(RULES.glob("*.yaml")):
-        here = [rule for rule in loaded.rules if rule.place and Path(rule.place.file.name).name == path.name]
-        if here:
-            parts.append(
-                f"## {path.name}\n\n{table(('rule', 'priority', 'description', 'tags'), map(_rule_row, here))}"
-            )
-    return page("Default rules", intro, *parts)
-
-
-def _rule_row(rule: Rule) -> tuple[str, str, str, str]:
-    priority = rule.priority.value if rule.enabled else f"{rule.priority.value}, disabled"
-    return rule.name, priority, rule.desc, ", ".join(rule.tags)
 
 
 def _configuration() -> str:
@@ -268,7 +242,8 @@ def _loaded(result: LoadResult) -> LoadedRules:
 _PAGES: Mapping[str, Callable[[], str]] = {
     "reference/commands.md": _commands,
     "reference/configuration.md": _configuration,
-    "reference/default-rules.md": _default_rules,
+    "reference/default-rules.md": default_rules,
+    "reference/detections.md": detections,
     "reference/diagnostics.md": _diagnostics,
     "reference/falco-flags-and-keys.md": flags_and_keys,
     "reference/fields.md": _fields,

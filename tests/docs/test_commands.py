@@ -48,16 +48,6 @@ tests:
       - {name: the night shift, base: create-pod, merge: {user: {username: bob}}, expect: alert}
       - {name: alice, base: create-pod, merge: {user: {username: alice}}, expect: none}
 """
-SIGMA = """
-title: Secret Listed
-id: 5c1b1c0e-8f4f-4c44-9a53-0d8a3b0f9a11
-status: test
-logsource: {product: kubernetes, service: audit}
-detection:
-  selection: {verb: list, objectRef.resource: secrets}
-  condition: selection
-level: medium
-"""
 CONFIGURATION = """
 rules_files: [rules.yaml]
 plugins:
@@ -104,8 +94,6 @@ def folder(tmp_path: Path, policy: str, monkeypatch: pytest.MonkeyPatch) -> Path
         "my-tests.yaml": TESTS,
         "tests/shop.yaml": TESTS.replace("my-rules", "../my-rules"),
         "policy.yaml": policy,
-        "sigma/rules/application/kubernetes/audit/secrets.yml": SIGMA,
-        "sigma.yaml": RULES,
         "falco.yaml": CONFIGURATION,
         "etc/falco/falco.yaml": CONFIGURATION,
         "etc/falco/k8s_audit_rules.yaml": RULES,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from docs.generate import RULES
+from docs.detections import RULES
 
 import lanner
 from lanner.cli.main import execute

@@ -13,7 +13,7 @@ import click
 from lanner.cli.configuration import read_settings
 from lanner.cli.log import LogFormat, begin_service, set_color
 from lanner.cli.messages import ColorChoice, Console, Failure
-from lanner.cli.settings import Matching
+from lanner.cli.settings import PROFILES, Matching
 from lanner.rules.priority import Priority
 
 Command: TypeAlias = Callable[..., Any]
@@ -120,6 +120,12 @@ _DETECTION: Sequence[Option] = (
         type=click.Choice(["first", "all"]),
         help="Alert for all matching rules (default) or the first.",
     ),
+    click.option(
+        "--profile",
+        type=click.Choice([*PROFILES]),
+        help="How much of the default rules: as they are (default), the noisier ones too (strict), or every event "
+        "(activity).",
+    ),
     click.option("-p", "--priority", type=PriorityType(), metavar="MIN", help="Leave out rules below this priority."),
     click.option("-t", "--tag", "tags", metavar="TAG", multiple=True, help="Only rules with this tag; repeatable."),
     click.option(
@@ -145,6 +151,7 @@ def detection_options(command: Command) -> Command:
         options: tuple[str, ...],
         output_format: str | None,
         rule_matching: Matching | None,
+        profile: str | None,
         priority: Priority | None,
         tags: tuple[str, ...],
         not_tags: tuple[str, ...],
@@ -166,6 +173,8 @@ def detection_options(command: Command) -> Command:
             settings = replace(settings, json_output=output_format == "json")
         if rule_matching is not None:
             settings = replace(settings, rule_matching=rule_matching)
+        if profile is not None:
+            settings = replace(settings, switches=(*PROFILES[profile], *settings.switches))
         if priority is not None:
             settings = replace(settings, priority=priority)
         return command(settings=settings, console=console, **own)

@@ -16,11 +16,13 @@ from lanner.cli.rules_fmt import fmt
 from lanner.cli.rules_import import import_rules
 from lanner.cli.rules_test import test_rules
 from lanner.cli.settings import Settings
+from lanner.compiler.levels import full_level, needed_level
 from lanner.compiler.load import Rule
 from lanner.compiler.ruleset import compile_selected
 from lanner.condition import to_text
 from lanner.diagnostics import CODES
 from lanner.diagnostics.render import printable, to_json
+from lanner.rules.notes import read_notes
 
 _format_option = click.option(
     "--format", "output_format", type=click.Choice(["text", "json"]), default="text", help="How to print."
@@ -109,13 +111,25 @@ def _load(rules_files: tuple[str, ...]) -> Sequence[Rule]:
 
 
 def _summary(rule: Rule) -> dict[str, object]:
+    notes = read_notes(rule.desc)
     return {
         "name": rule.name,
         "priority": rule.priority.value,
         "source": rule.source,
         "tags": list(rule.tags),
         "enabled": rule.enabled,
+        "level": needed_level(rule.condition),
+        "full_level": full_level(rule.condition),
+        "description": notes.summary,
+        "false_positives": notes.false_positives,
+        "references": list(notes.references),
     }
+
+
+def _levels(rule: Rule) -> str:
+    """The least audit level at which the rule can raise an alert, and the one at which it sees all it asks for."""
+    needed, full = needed_level(rule.condition), full_level(rule.condition)
+    return needed if needed == full else f"{needed}; sees more at {full}"
 
 
 def _description(rule: Rule) -> str:
@@ -126,6 +140,7 @@ def _description(rule: Rule) -> str:
         "source": rule.source,
         "tags": ", ".join(rule.tags) or "none",
         "enabled": "yes" if rule.enabled else "no",
+        "audit level": _levels(rule),
         "defined at": f"{rule.place.file.name}:{rule.place.position[0]}" if rule.place else "",
     }
     texts = {

@@ -27,6 +27,14 @@ class Switch:
     tag: str = ""
 
 
+PROFILES: Mapping[str, tuple[Switch, ...]] = {
+    "default": (),
+    "strict": (Switch(enabled=True, tag="strict"),),
+    "activity": (Switch(enabled=True, tag="strict"), Switch(enabled=True, tag="activity")),
+}
+"""The profiles of `--profile`, each with what it adds to the rules that are enabled as they come."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Settings by the names of `falco.yaml`, and the selection of rules.

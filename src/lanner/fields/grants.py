@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from lanner.events.values import Json, as_texts, walk
+from lanner.events.values import Json, as_text, as_texts, walk
 from lanner.fields.patches import elements, written
 
 ESCALATION_VERBS = ("escalate", "bind", "impersonate")
@@ -83,6 +83,15 @@ def verbs_on(body: Json, resource: str | None) -> list[str] | None:
         for verb in entry.verbs
     ]
     return [*dict.fromkeys(found)] or None
+
+
+def subjects(kind: str, body: Json) -> list[str] | None:
+    """The subjects of one kind in a binding: `User`, `Group`, or `ServiceAccount` as `namespace:name`."""
+    found = [subject for subject in elements(walk(written(body), ("subjects",))) if isinstance(subject, dict)]
+    named = [subject for subject in found if subject.get("kind") == kind]
+    if kind != "ServiceAccount":
+        return as_texts(subject.get("name") for subject in named)
+    return [f"{as_text(each.get('namespace')) or ''}:{as_text(each.get('name')) or ''}" for each in named] or None
 
 
 def escalation_verbs(body: Json) -> list[str] | None:

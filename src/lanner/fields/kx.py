@@ -50,7 +50,7 @@ _REQUEST = (
     ),
     own(
         "exec.command",
-        "Of an exec: its command with all arguments, decoded and joined by blanks.",
+        "Of an exec: its command with all arguments, decoded, with one blank for white space of any kind.",
         Derived(("requestURI",), requests.exec_command),
         "cat /etc/shadow",
     ),
@@ -139,6 +139,12 @@ _PATCHES = (
     ),
 )
 
+
+def _subjects(name: str, what: str, function: Callable[..., FieldValue], example: tuple[str, ...]) -> FieldSpec:
+    text = f"Of a role binding or cluster role binding: the {what} among its subjects. {_PATCH_NOTE}"
+    return own_body(f"binding.{name}", text, function, example)
+
+
 _ROLE = "Of a role or cluster role: "
 _BINDINGS = (
     own(
@@ -146,6 +152,14 @@ _BINDINGS = (
         "Of a role binding or cluster role binding: where it holds, `cluster` or `namespace`.",
         Derived(("objectRef/resource",), requests.binding_scope),
         "cluster",
+    ),
+    _subjects("users", "users", partial(grants.subjects, "User"), ("carol",)),
+    _subjects("groups", "groups", partial(grants.subjects, "Group"), ("contractors",)),
+    _subjects(
+        "serviceaccounts",
+        "service accounts, each as `namespace:name`,",
+        partial(grants.subjects, "ServiceAccount"),
+        ("dev:builder",),
     ),
 )
 
@@ -254,6 +268,13 @@ _ADMISSION = (
         ('{"configuration":"mesh","webhook":"inject.example.com","patch":[],"patchType":"JSONPatch"}',),
     ),
     _admission(
+        "injected",
+        "What mutating webhooks put into a pod or workload of what reaches for its node: `privileged`, `host_network`, "
+        "`host_pid`, `host_ipc`, `hostpath`, and `container` for a container of any kind.",
+        webhooks.injected,
+        ("hostpath",),
+    ),
+    _admission(
         "failed_open",
         "The webhooks that could not be asked, and without which the request went on.",
         webhooks.failed_open,
@@ -262,6 +283,18 @@ _ADMISSION = (
 )
 
 _OTHERS = (
+    own_body(
+        "service.external_ips",
+        f"Of a service: the addresses outside of the cluster that it claims. {_PATCH_NOTE}",
+        workloads.external_ips,
+        ("203.0.113.80",),
+    ),
+    own_body(
+        "event.pulled_repository",
+        "Of a Kubernetes event: the image that a node is about to pull, without tag and digest.",
+        workloads.pulled_repository,
+        "docker.io/library/nginx",
+    ),
     own_body(
         "configmap.data",
         f"Of a config map: its data as JSON, with what is in `binaryData` decoded. {_PATCH_NOTE}",

@@ -71,7 +71,12 @@ OWN_POD_FIELDS = (
         workloads.repositories,
         ("docker.io/library/nginx", "reg:5000/side"),
     ),
-    _containers("command", "command and arguments, joined by blanks", workloads.commands, ("sh -c id", "-v --once")),
+    _containers(
+        "command",
+        "command and arguments, with one blank for white space of any kind",
+        workloads.commands,
+        ("sh -c id", "-v --once"),
+    ),
     _containers("env", "the variables with a value written out, as `NAME=value`", workloads.environment, ("MODE=dev",)),
     _containers("privileged", "the `privileged` flags", _at("securityContext", "privileged"), ("true",)),
     _containers(
@@ -90,8 +95,14 @@ OWN_POD_FIELDS = (
     _containers(
         "run_as_user",
         "the user ID that the container is told to run as, by itself or by its pod",
-        workloads.user_ids,
+        partial(workloads.contexts, "runAsUser"),
         ("0", "1000"),
+    ),
+    _containers(
+        "run_as_non_root",
+        "whether the container may only run as another user than root, by itself or by its pod",
+        partial(workloads.contexts, "runAsNonRoot"),
+        ("false", "false"),
     ),
     _containers("host_port", "the ports of the host that they listen on", workloads.host_ports, ("8080",)),
 )

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from lanner.events.values import Json, as_text, as_texts, list_texts, walk
 from lanner.fields.uri import query_parameter, query_parameters
+from lanner.fields.workloads import as_line
 
 _SERVICE_ACCOUNT = "system:serviceaccount:"
 _CHANGES = ("create", "update", "patch", "delete", "deletecollection")
@@ -44,8 +45,8 @@ def field_manager(uri: Json) -> str | None:
 
 
 def exec_command(uri: Json) -> str | None:
-    """The command of an exec: all `command` parameters of the URI, decoded and joined by blanks."""
-    return " ".join(query_parameters(uri, "command")) or None
+    """The command of an exec: all `command` parameters of the URI, decoded; white space of any kind is one blank."""
+    return as_line(query_parameters(uri, "command")) or None
 
 
 def peer(addresses: Json) -> str | None:

@@ -4,10 +4,13 @@ Source: Kubernetes, admissionregistration/v1; the annotations of apiserver/pkg/a
 validating `dispatcher.go`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from lanner.events.values import Json, as_text, as_texts, walk
+import msgspec
+
+from lanner.events.values import Json, as_text, as_texts, decode_json, walk
 from lanner.fields.patches import elements, written
+from lanner.fields.workloads import container_texts, host_paths, spec_flag
 
 _PATCHED = "patch.webhook.admission.k8s.io/"
 _FAILED_OPEN = "failed-open."
@@ -38,6 +41,29 @@ def failure_policies(body: Json) -> list[str] | None:
 def admission_patches(annotations: Json) -> list[str] | None:
     """The patches that mutating webhooks made to the request, as JSON."""
     return _annotated(annotations, _PATCHED)
+
+
+def injected(annotations: Json) -> list[str] | None:
+    """What the patches of mutating webhooks put into pods of what reaches for the node."""
+    bodies = [_operations(text) for text in admission_patches(annotations) or ()]
+    return [name for name, is_in in _INJECTIONS.items() if any(map(is_in, bodies))] or None
+
+
+_INJECTIONS: dict[str, Callable[[Json], bool]] = {
+    "privileged": lambda body: "true" in (container_texts(("securityContext", "privileged"), body) or ()),
+    "host_network": lambda body: spec_flag("hostNetwork", body) == "true",
+    "host_pid": lambda body: spec_flag("hostPID", body) == "true",
+    "host_ipc": lambda body: spec_flag("hostIPC", body) == "true",
+    "hostpath": lambda body: host_paths(body) is not None,
+    "container": lambda body: container_texts(("image",), body) is not None,
+}
+
+
+def _operations(text: str) -> Json:
+    try:
+        return walk(decode_json(text.encode("utf-8", "replace")), ("patch",))
+    except msgspec.DecodeError:
+        return None
 
 
 def failed_open(annotations: Json) -> list[str] | None:

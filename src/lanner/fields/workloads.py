@@ -8,7 +8,7 @@ Source: Kubernetes, core/v1 `PodSpec`, `Container`; batch/v1 `CronJob`; core/v1 
 """
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lanner.events.values import Json, as_text, as_texts, walk
 from lanner.fields.patches import elements, written
@@ -81,12 +81,17 @@ def repositories(body: Json) -> list[str] | None:
 
 
 def commands(body: Json) -> list[str] | None:
-    """Of every container its command and arguments, joined by blanks."""
+    """Of every container its command and arguments, joined by blanks; white space of any kind is one blank."""
     lines = (
-        " ".join(as_texts([*elements(container.get("command")), *elements(container.get("args"))]) or ())
+        as_line(as_texts([*elements(container.get("command")), *elements(container.get("args"))]) or ())
         for _, container in _containers(body)
     )
     return [line for line in lines if line] or None
+
+
+def as_line(words: Iterable[str]) -> str:
+    """Words on one line, with one blank for white space of any kind, so that a line break hides nothing behind it."""
+    return " ".join(" ".join(words).split())
 
 
 def capabilities(body: Json) -> list[str] | None:
@@ -107,9 +112,9 @@ def is_host_process(body: Json) -> str | None:
     return "true" if any(walk(holder, place) is True for holder in holders for place in places) else None
 
 
-def user_ids(body: Json) -> list[str] | None:
-    """The user that every container is told to run as, by itself or by its pod."""
-    return as_texts(_context(spec, container, "runAsUser") for spec, container in _containers(body))
+def contexts(member: str, body: Json) -> list[str] | None:
+    """A member of every container's security context, or else of its pod's."""
+    return as_texts(_context(spec, container, member) for spec, container in _containers(body))
 
 
 def _context(spec: Object, container: Object, member: str) -> Json:
@@ -150,7 +155,7 @@ def host_ports(body: Json) -> list[str] | None:
 def environment(body: Json) -> list[str] | None:
     """The environment of all containers, `NAME=value` each, where the value is written out."""
     pairs = [
-        f"{name}={value}"
+        as_line([f"{name}={value}"])
         for _, container in _containers(body)
         for variable in elements(container.get("env"))
         if isinstance(variable, dict)
@@ -209,6 +214,18 @@ def normal_path(path: str) -> str:
 
 _MAX_PATH = 4096
 """Characters of a path: PATH_MAX of Linux."""
+
+
+def external_ips(body: Json) -> list[str] | None:
+    """The addresses outside of the cluster that a Service claims."""
+    return as_texts(elements(walk(written(body), ("spec", "externalIPs"))))
+
+
+def pulled_repository(body: Json) -> str | None:
+    """The image that an event of a kubelet says is being pulled, without tag and digest."""
+    message = as_text(walk(body, ("message",))) or ""
+    head, quote, rest = message.partition('"')
+    return image_repository(rest.partition('"')[0]) if quote and head == "Pulling image " else None
 
 
 def configmap_data(body: Json) -> str | None:

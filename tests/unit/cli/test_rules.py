@@ -108,6 +108,11 @@ def test_list_as_json_is_a_list_of_objects(lanner: Lanner, rules: Path) -> None:
         "priority": "Warning",
         "source": "k8s_audit",
         "tags": ["k8s", "pods"],
+        "level": "Metadata",
+        "full_level": "Metadata",
+        "description": "Somebody made a pod.",
+        "false_positives": "",
+        "references": [],
         "enabled": True,
     }
     assert [rule["enabled"] for rule in found] == [True, True, False]

@@ -115,6 +115,31 @@ def test_quiet_says_nothing_but_results_and_errors(lanner: Lanner, rules: Path, 
     assert lanner("scan", "-q", "-r", rules, tmp_path / "none").err.startswith("error: ")
 
 
+@pytest.mark.parametrize(
+    ("profile", "number"),
+    [((), 0), (("--profile", "default"), 0), (("--profile", "strict"), 1), (("--profile", "activity"), 2)],
+)
+def test_a_profile_adds_to_the_rules_that_are_enabled(
+    lanner: Lanner, log: Path, tmp_path: Path, profile: tuple[str, ...], number: int
+) -> None:
+    rule = (
+        "- rule: {0}\n  desc: Any event.\n  condition: ka.verb exists\n  output: seen\n  priority: DEBUG\n"
+        "  source: k8s_audit\n  tags: [{0}]\n  enabled: false\n"
+    )
+    file = tmp_path / "profiles.yaml"
+    file.write_text(rule.format("strict") + rule.format("activity"))
+    events = len(log.read_text().splitlines())
+    assert len(lanner("scan", "-r", file, *profile, log).out.splitlines()) == number * events
+
+
+def test_a_configuration_has_the_last_word_on_a_profile(lanner: Lanner, log: Path, tmp_path: Path) -> None:
+    config = tmp_path / "lanner.yaml"
+    config.write_text("rules:\n  - disable: {tag: activity}\n")
+    ran = lanner("scan", "-c", config, "--profile", "activity", log)
+    assert "All K8s Audit Events" not in ran.out + ran.err
+    assert "All K8s Audit Events" in lanner("scan", "--profile", "activity", log).err
+
+
 def test_no_rules_option_means_the_default_rules(lanner: Lanner, log: Path) -> None:
     ran = lanner("scan", log)
     assert ran.code == 0

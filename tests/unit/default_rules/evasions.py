@@ -20,6 +20,7 @@ from tests.unit.default_rules.builders import (
     role,
     template_body,
 )
+from tests.unit.fields.requests_for_certificates import csr_spec
 
 BACKDOOR = "system:serviceaccount:shop:backdoor"
 PRIVATE_KEY = base64.b64encode(b"-----BEGIN RSA PRIVATE KEY-----\nMIIE\n").decode()
@@ -439,14 +440,13 @@ MORE = (
         "certificate for system:masters",
         "Certificate for Privileged Identity Requested",
         *(
-            event("create", "certificatesigningrequests", body={"spec": {"request": request}})
-            for request in (
-                base64.b64encode(
-                    b"-----BEGIN CERTIFICATE REQUEST-----\n"
-                    + base64.encodebytes(b"0" * pad + b"system:masters" + b"1" * 80)
-                    + b"-----END CERTIFICATE REQUEST-----\n"
-                ).decode()
-                for pad in range(40, 90)
+            event("create", "certificatesigningrequests", body={"spec": csr_spec(*subject)})
+            for subject in (
+                ("mallory", "system:masters"),
+                ("mallory", "developers", "system:masters"),
+                ("mallory", "kubeadm:cluster-admins"),
+                ("system:kube-controller-manager",),
+                ("system:node:worker-1", "system:nodes"),
             )
         ),
     ),

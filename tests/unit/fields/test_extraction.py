@@ -133,6 +133,7 @@ _POD: Json = {
         "nodeName": "node-1",
         "securityContext": {
             "runAsUser": 1000,
+            "runAsNonRoot": False,
             "seccompProfile": {"type": "RuntimeDefault"},
             "appArmorProfile": {"type": "Unconfined"},
             "windowsOptions": {"hostProcess": True},
@@ -153,11 +154,19 @@ _OWN: dict[str, dict[str, Json]] = {
     "kx.pv.": {"requestObject": {"spec": {"hostPath": {"path": "/srv/data/"}}}},
     "kx.hostpath.": {"requestObject": {"spec": {"local": {"path": "/srv/data"}}}},
     "kx.patch.": {"verb": "patch", "requestObject": _PATCH},
-    "kx.binding.": {"objectRef": {"resource": "clusterrolebindings"}},
+    "kx.binding.scope": {"objectRef": {"resource": "clusterrolebindings"}},
     "kx.role.escalation": {"requestObject": {"rules": [{"verbs": ["bind", "get"]}]}},
     "kx.token.": {"requestObject": {"spec": {"expirationSeconds": 86400, "audiences": ["vault"]}}},
     "kx.csr.": {"requestObject": {"spec": csr_spec("mallory", "system:masters")}},
     "kx.webhook.": {"requestObject": _HOOKS},
+    "kx.service.": {"requestObject": {"spec": {"externalIPs": ["203.0.113.80"]}}},
+    "kx.event.": {"requestObject": {"message": 'Pulling image "docker.io/library/nginx:1.27"'}},
+    "kx.admission.injected": {
+        "annotations": {
+            "patch.webhook.admission.k8s.io/round_0_index_0": '{"patch":[{"op":"add","path":"/spec/volumes/-",'
+            '"value":{"hostPath":{"path":"/"}}}],"patchType":"JSONPatch"}'
+        }
+    },
 }
 
 

@@ -96,6 +96,16 @@ def test_verbs_of_escalation_are_named(verbs: list[Json], expected: list[str] | 
     assert grants.escalation_verbs({"rules": [_entry(verbs, ["x"])]}) == expected
 
 
+def test_subjects_that_a_patch_adds_are_seen() -> None:
+    group: Json = {"kind": "Group", "name": "system:authenticated"}
+    assert grants.subjects("Group", [{"op": "add", "path": "/subjects/-", "value": group}]) == ["system:authenticated"]
+    account: Json = {"kind": "ServiceAccount", "name": "a", "namespace": "b"}
+    body: Json = {"subjects": [group, account, {"kind": "User", "name": "carol"}, None, "x", {"kind": "User"}]}
+    assert grants.subjects("User", body) == ["carol"]
+    assert grants.subjects("ServiceAccount", body) == ["b:a"]
+    assert grants.subjects("Robot", body) is None
+
+
 # Certificates
 
 
@@ -202,6 +212,7 @@ def test_the_command_of_an_exec_is_decoded_and_whole() -> None:
     uri = "/exec?stdout=true&comm%61nd=sh&command=-c&command=cat+%2Fetc%2Fshadow%3B+id"
     assert requests.exec_command(uri) == "sh -c cat /etc/shadow; id"
     assert requests.exec_command("/exec?stdin=true") is None
+    assert requests.exec_command("/exec?command=sh&command=a%0Ab%09%20c") == "sh a b c"
 
 
 @pytest.mark.parametrize(
@@ -245,3 +256,34 @@ def test_webhooks_that_failed_open_are_named(key: str) -> None:
     assert webhooks.failed_open({key: "guard", "other": "x"}) == ["guard"]
     assert webhooks.failed_open({"other": "x"}) is None
     assert webhooks.failed_open([key]) is None
+
+
+@pytest.mark.parametrize(
+    ("operation", "expected"),
+    [
+        ('{"op":"add","path":"/spec/containers/0/securityContext","value":{"privileged":true}}', ["privileged"]),
+        ('{"op":"add","path":"/spec/hostPID","value":true}', ["host_pid"]),
+        ('{"op":"add","path":"/spec/hostIPC","value":true}', ["host_ipc"]),
+        ('{"op":"add","path":"/spec/hostNetwork","value":true}', ["host_network"]),
+        ('{"op":"add","path":"/spec/initContainers/-","value":{"image":"proxy"}}', ["container"]),
+        ('{"op":"add","path":"/metadata/labels/a","value":"b"}', None),
+        ("nonsense", None),
+    ],
+)
+def test_what_webhooks_inject_is_told(operation: str, expected: list[str] | None) -> None:
+    patch = f'{{"configuration":"c","webhook":"w","patch":[{operation}],"patchType":"JSONPatch"}}'
+    assert webhooks.injected({"patch.webhook.admission.k8s.io/round_0_index_0": patch}) == expected
+
+
+def test_addresses_that_a_service_claims_are_seen_in_a_patch() -> None:
+    patch: Json = [{"op": "add", "path": "/spec/externalIPs/-", "value": "203.0.113.80"}]
+    assert read("kx.service.external_ips", requestObject=patch) == ["203.0.113.80"]
+    assert read("kx.service.external_ips", requestObject={"spec": {"externalIPs": []}}) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [('Pulling image "reg:5000/a/b:1"', "reg:5000/a/b"), ('Pulled image "a"', None), ("", None), (7, None)],
+)
+def test_an_event_tells_the_image_that_is_pulled(message: Json, expected: str | None) -> None:
+    assert read("kx.event.pulled_repository", requestObject={"message": message}) == expected

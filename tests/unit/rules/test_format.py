@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from docs.generate import RULES
+from docs.detections import RULES
 
 from lanner.diagnostics import Diagnostics, MappedText, SourceFile
 from lanner.rules import format as module
