@@ -42,6 +42,9 @@ def test_time_priority_and_message_stand_in_columns() -> None:
 def test_colour_is_for_the_priority_and_names_are_darker() -> None:
     text = shown(color=True)
     assert "\x1b[33mWARNING  \x1b[0m  seen (\x1b[2muser=\x1b[0malice \x1b[2mns=\x1b[0mdev)\n" in text
+    odd = "a==b ?x=1&y=2 (x.y=z,q=) =v 1a=b c=d=e = é=f"
+    dim = [part.partition("\x1b[0m")[0] for part in shown(odd, color=True).split("\x1b[2m")[2:]]
+    assert dim == ["a=", "x.y=", "q=", "c=", "é="]
 
 
 @given(st.text(max_size=60), st.integers(0, 100), st.booleans())
