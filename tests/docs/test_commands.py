@@ -48,6 +48,17 @@ tests:
       - {name: the night shift, base: create-pod, merge: {user: {username: bob}}, expect: alert}
       - {name: alice, base: create-pod, merge: {user: {username: alice}}, expect: none}
 """
+SIGMA = """
+title: Secret Listed
+id: 5c1b1c0e-8f4f-4c44-9a53-0d8a3b0f9a11
+status: test
+logsource: {product: kubernetes, service: audit}
+detection:
+  selection: {verb: list, objectRef.resource: secrets}
+  condition: selection
+level: medium
+"""
+ALERT = '{"rule":"K8s ConfigMap Created","output_fields":{"ka.user.name":"ci-bot","ka.target.namespace":"ci"}}\n'
 CONFIGURATION = """
 rules_files: [rules.yaml]
 plugins:
@@ -94,13 +105,17 @@ def folder(tmp_path: Path, policy: str, monkeypatch: pytest.MonkeyPatch) -> Path
         "my-tests.yaml": TESTS,
         "tests/shop.yaml": TESTS.replace("my-rules", "../my-rules"),
         "policy.yaml": policy,
+        "sigma/rules/application/kubernetes/audit/secrets.yml": SIGMA,
+        "sigma.yaml": RULES,
+        "alerts.jsonl": ALERT * 10,
+        "local.yaml": RULES.replace("Crown Jewels", "Anything"),
         "falco.yaml": CONFIGURATION,
         "etc/falco/falco.yaml": CONFIGURATION,
         "etc/falco/k8s_audit_rules.yaml": RULES,
         "etc/falco/rules.d/shop.yaml": RULES,
         "etc/lanner/lanner.yaml": CONFIGURATION,
     }
-    for name in ("audit.log", "extra.json", "logs/2026-11-20.gz", "var/log/kubernetes/audit.log"):
+    for name in ("audit.log", "extra.json", "attack.jsonl", "logs/2026-11-20.gz", "var/log/kubernetes/audit.log"):
         files[name] = log
     for name, text in files.items():
         path = tmp_path / name

@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "explain": ("lanner.cli.explain:explain", "Say why rules match an event, or do not."),
         "grep": ("lanner.cli.grep:grep", "Print the events for which a condition holds."),
         "stats": ("lanner.cli.stats:stats", "Count and rank events by fields."),
+        "tune": ("lanner.cli.tune:tune", "Propose exceptions from past alerts."),
     }
 )
 """Command to where it is defined and what the help says of it, in the order of the help."""

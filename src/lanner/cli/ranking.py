@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from lanner.cli.messages import Console
+from lanner.cli.tables import as_text, new_table, shown
 from lanner.diagnostics.render import printable
 from lanner.engine.tally import Key, Tally, Value, ranked
 from lanner.events.context import utc_text
@@ -26,7 +26,6 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 _TIME = "time"
 _MISSING = "<NA>"
 _BAR_WIDTH = 40
-_PIPE_WIDTH = 1_000_000
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - some spreadsheets take the wide ones too
 
 
@@ -91,9 +90,9 @@ class Ranking:
             case "csv":
                 text = self._csv()
             case "table":
-                text = self._text(self._table(), console)
+                text = as_text(self._table(), console)
             case "bars":
-                text = self._text(self._bars(), console)
+                text = as_text(self._bars(), console)
         sys.stdout.buffer.write(text.encode("utf-8", "replace"))
         sys.stdout.buffer.flush()
         if self.hidden:
@@ -112,7 +111,7 @@ class Ranking:
         return stream.getvalue()
 
     def _table(self) -> Table:
-        table = self._frame()
+        table = new_table()
         table.add_column("count", justify="right", no_wrap=True)
         table.add_column("of events", justify="right", no_wrap=True)
         self._add_value_columns(table)
@@ -123,7 +122,7 @@ class Ranking:
     def _bars(self) -> Table:
         from rich.bar import Bar  # noqa: PLC0415 - heavy, and only this needs it
 
-        table = self._frame()
+        table = new_table()
         self._add_value_columns(table)
         table.add_column("count", justify="right", no_wrap=True)
         table.add_column("", width=_BAR_WIDTH, no_wrap=True)
@@ -132,42 +131,13 @@ class Ranking:
             table.add_row(*self._labels(row), f"{row.count:,}", Bar(most, 0, row.count, color="cyan"))
         return table
 
-    @staticmethod
-    def _frame() -> Table:
-        from rich.table import Table  # noqa: PLC0415 - heavy, and only this needs it
-
-        return Table(box=None, pad_edge=False, header_style="bold")
-
     def _add_value_columns(self, table: Table) -> None:
         for name in self.columns:
-            table.add_column(_literal(name), overflow="ellipsis", no_wrap=True)
+            table.add_column(shown(name), overflow="ellipsis", no_wrap=True)
 
     @staticmethod
     def _labels(row: Row) -> list[str]:
-        return [_literal(_MISSING if value is None else printable(str(value))) for value in row.values]
-
-    @staticmethod
-    def _text(table: Table, console: Console) -> str:
-        from rich.console import Console as Terminal  # noqa: PLC0415 - heavy, and only this needs it
-
-        is_terminal = sys.stdout.isatty()
-        terminal = Terminal(
-            file=io.StringIO(),
-            force_terminal=True,
-            color_system="standard" if console.has_color(sys.stdout) else None,
-            width=shutil.get_terminal_size().columns if is_terminal else _PIPE_WIDTH,
-            highlight=False,
-            legacy_windows=False,
-        )
-        with terminal.capture() as captured:
-            terminal.print(table)
-        return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
-
-
-def _literal(text: str) -> str:
-    from rich.markup import escape  # noqa: PLC0415 - heavy, and only this needs it
-
-    return escape(text)
+        return [shown(_MISSING if value is None else str(value)) for value in row.values]
 
 
 def _cell(value: Value) -> str | int:

@@ -99,8 +99,9 @@ def import_sigma(files: Sequence[SourceFile], diagnostics: Diagnostics) -> Impor
     for file in files:
         importer.add(file)
     parts = [importer.macro, *importer.rules] if importer.rules else []
-    text = format_rules(SourceFile("<import>", "\n".join(parts)), Diagnostics()) if parts else ""
-    return Imported(text or "", importer.lines, diagnostics)
+    text = format_rules(SourceFile("<import>", "\n".join(parts)), Diagnostics())
+    assert text is not None  # noqa: S101 - INVARIANT: each rule has been loaded
+    return Imported(text if importer.rules else "", importer.lines, diagnostics)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,1 @@
+"""Past alerts to proposals of exceptions, and what these would silence."""

@@ -1,0 +1,114 @@
+"""`lanner tune`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import RULES, Lanner, event
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    path = tmp_path / "base.yaml"
+    path.write_text(RULES.replace("pod=%ka.target.name", "pod=%ka.target.name ns=%ka.target.namespace verb=%ka.verb"))
+    return path
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "audit.jsonl"
+    path.write_bytes(b"".join(event("bot", name=f"pod-{n}") for n in range(20)) + event("ann") * 3 + event("eve") * 12)
+    return path
+
+
+@pytest.fixture
+def alerts(lanner: Lanner, base: Path, log: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "alerts.jsonl"
+    path.write_text(lanner("scan", "-r", base, "--format", "json", log).out)
+    return path
+
+
+def test_the_proposal_goes_to_standard_output(lanner: Lanner, base: Path, alerts: Path, tmp_path: Path) -> None:
+    ran = lanner("tune", "-r", base, alerts)
+    assert ran.code == 0
+    patch = tmp_path / "patch.yaml"
+    patch.write_text(ran.out)
+    assert lanner("rules", "check", base, patch).code == 0
+    assert "- [bot, dev]\n" in ran.out
+    assert "ka.user.name = bot, ka.target.namespace = dev" in ran.err
+    assert "3 exceptions would have silenced 44 alerts\n" in ran.err
+    assert "3 alerts left, because too few are alike" in ran.err
+
+
+def test_what_is_predicted_is_what_happens(lanner: Lanner, base: Path, alerts: Path, log: Path) -> None:
+    ran = lanner("tune", "-r", base, alerts, "--events", log, "--min", "4")
+    assert "3 exceptions would have silenced 44 alerts\n" in ran.err
+    assert "alerts on the events: 47 before, 3 after\n" in ran.err
+
+
+def test_an_exception_that_would_miss_an_attack_is_not_proposed(
+    lanner: Lanner, base: Path, alerts: Path, tmp_path: Path
+) -> None:
+    attack = tmp_path / "attack.jsonl"
+    attack.write_bytes(event("bot", name="miner") + event("mallory"))
+    ran = lanner("tune", "-r", base, alerts, "--against", attack)
+    assert "bot" not in ran.out
+    assert "not proposed: silences 1 alert of the attack" in ran.err
+    assert "alerts on the attack: 2, none of which would be silenced\n" in ran.err
+    found = json.loads(lanner("tune", "-r", base, alerts, "--against", attack, "--format", "json").out)
+    assert [(each["values"], each["missed"]) for each in found["withheld"]] == [(["bot", "dev"], 1)]
+
+
+def test_a_local_file_is_made_and_added_to(lanner: Lanner, base: Path, alerts: Path, log: Path, tmp_path: Path) -> None:
+    local = tmp_path / "local.yaml"
+    ran = lanner("tune", "-r", base, alerts, "--write", local)
+    assert (ran.code, ran.out) == (0, "")
+    assert f"added to {local}; load it behind the rules: `-r RULES -r {local}`" in ran.err
+    left = lanner("scan", "-r", base, "-r", local, "--format", "json", log)
+    assert len(left.alerts) == 3
+    (tmp_path / "more.jsonl").write_text(left.out)
+    assert lanner("tune", "-r", base, tmp_path / "more.jsonl", "--min", "3", "--write", local).code == 0
+    assert local.read_text().count("- rule: Pod Created") == 2
+    assert lanner("scan", "-r", base, "-r", local, "--format", "json", log).alerts == []
+    assert lanner("rules", "fmt", "--check", local).code == 0
+
+
+def test_without_noise_nothing_is_proposed_or_written(lanner: Lanner, base: Path, alerts: Path, tmp_path: Path) -> None:
+    ran = lanner("tune", "-r", base, alerts, "--min", "100", "--write", tmp_path / "local.yaml")
+    assert (ran.code, ran.out) == (0, "")
+    assert "0 exceptions would have silenced 0 alerts\n" in ran.err
+    assert not (tmp_path / "local.yaml").exists()
+
+
+def test_the_default_rules_are_tuned_without_naming_them(lanner: Lanner, tmp_path: Path) -> None:
+    fields = {"ka.user.name": "ci", "ka.target.namespace": "shop", "ka.target.name": "x"}
+    line = json.dumps({"rule": "K8s ConfigMap Created", "output_fields": fields}) + "\n"
+    (tmp_path / "alerts").write_text(line * 10)
+    ran = lanner("tune", tmp_path / "alerts")
+    assert "- rule: K8s ConfigMap Created\n" in ran.out
+
+
+def test_what_is_no_alert_or_cannot_be_read_is_said(lanner: Lanner, base: Path, alerts: Path, tmp_path: Path) -> None:
+    with alerts.open("a") as file:
+        file.write("nonsense\n")
+    ran = lanner("tune", "-r", base, tmp_path / "none", alerts)
+    assert ran.code == 1
+    assert f"error: cannot read `{tmp_path}/none`: no such file\n" in ran.err
+    assert "1 line of the alerts are no alerts; the first: nonsense" in ran.err
+    assert "- [bot, dev]\n" in ran.out
+
+
+def test_rules_with_errors_are_shown(lanner: Lanner, alerts: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("- macro: m\n")
+    ran = lanner("tune", "-r", broken, alerts)
+    assert ran.code == 2
+    assert "error[LN0105]" in ran.err
+
+
+def test_values_cannot_speak_to_the_terminal(lanner: Lanner, base: Path, tmp_path: Path) -> None:
+    line = json.dumps({"rule": "Pod \x1b[2JCreated", "output_fields": {"ka.user.name": "\x1b]0;x\x07"}}) + "\n"
+    (tmp_path / "alerts").write_text(line * 10)
+    ran = lanner("tune", "-r", base, tmp_path / "alerts")
+    assert not {"\x1b", "\x07"} & set(ran.out + ran.err)
