@@ -75,3 +75,10 @@ def test_every_page_is_in_the_navigation() -> None:
     pages = [path.relative_to(ROOT / "docs").with_suffix("") for path in (ROOT / "docs").rglob("*.md")]
     unlisted = [str(each) for each in pages if str(each) not in listed and each.parts[0] != "adr"]
     assert unlisted == ["index"]
+
+
+def test_every_decision_has_a_number_of_its_own() -> None:
+    pages = sorted((ROOT / "docs" / "adr").glob("0*.md"))
+    titles = [path.read_text(encoding="utf-8").partition(".")[0] for path in pages]
+    assert titles == [f"# {int(path.name[:4])}" for path in pages]
+    assert len(set(titles)) == len(titles), "take the next free number"
