@@ -93,7 +93,7 @@ class AlertTemplate:
             raise OptionError(
                 self._option,
                 "not JSON once its names are replaced",
-                'write names inside strings: `{"text": "%output"}`',
+                'write `{"text": "%output"}`, or `format: text` beside it',
             ) from error
 
 

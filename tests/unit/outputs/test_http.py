@@ -1,7 +1,9 @@
 import gzip
 import json
+import shutil
 import socket
 import ssl
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -214,6 +216,27 @@ def test_a_server_is_verified_against_the_authority_that_is_named(
         output.write([alert(1)])
         output.close()
         assert json.loads(web.next().body)["rule"] == "Pod created"
+
+
+def test_a_server_is_verified_against_a_folder_of_authorities(authority: trustme.CA, tmp_path: Path) -> None:
+    """A folder as `openssl rehash` makes it: each authority under the hash of its name."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed")
+    folder = tmp_path / "authorities"
+    folder.mkdir()
+    with web_server(server_context(authority)) as web:
+        url = f"https://127.0.0.1:{web.port}/"
+        stranger = HttpOutput(HttpOptions(url=url, ca_path=str(folder)), JSON)
+        with pytest.raises(OSError, match="certificate"):
+            stranger.write([alert(1)])
+        stranger.close()
+        authority.cert_pem.write_to_path(str(folder / "authority.pem"))
+        subprocess.run([openssl, "rehash", str(folder)], check=True, timeout=TIMEOUT_S)
+        output = HttpOutput(HttpOptions(url=url, ca_path=str(folder)), JSON)
+        output.write([alert(2)])
+        output.close()
+        assert json.loads(web.next().body)["output"].endswith("pod 2")
 
 
 def test_a_server_of_another_authority_is_not_trusted(authority: trustme.CA, tmp_path: Path) -> None:
