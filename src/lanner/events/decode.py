@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -141,10 +142,10 @@ class EventDecoder:
 
     def _piecewise(self, documents: list[bytes], flaw: Flaw | None = None) -> Batch:
         batch = Batch([], is_checked=True, _raws=[])
-        _from_deeper(self._add_all, batch, documents, flaw)
+        _from_deeper(partial(self._add_all, batch, flaw), documents)
         return batch
 
-    def _add_all(self, batch: Batch, documents: list[bytes], flaw: Flaw | None) -> None:
+    def _add_all(self, batch: Batch, flaw: Flaw | None, documents: list[bytes]) -> None:
         for document in documents:
             if document.strip(_BLANK):
                 self._add(batch, document.removeprefix(_BOM), flaw)
@@ -205,13 +206,13 @@ def is_event(event: Event) -> bool:
     return event.stage is not None or event.verb is not None or event.auditID is not None
 
 
-def _from_deeper(function: Callable[..., _Result], *arguments: Any, levels: int = _HEADROOM) -> _Result:
+def _from_deeper(function: Callable[[Any], _Result], argument: Any, levels: int = _HEADROOM) -> _Result:
     """Call a function from further down the stack.
 
     How much nesting a decoder takes depends on how deep its caller is. What is accepted from down here is accepted
     again when rules look into it.
     """
-    return _from_deeper(function, *arguments, levels=levels - 1) if levels else function(*arguments)
+    return _from_deeper(function, argument, levels - 1) if levels else function(argument)
 
 
 def _append(batch: Batch, event: Event, raw: bytes, flaw: Flaw | None) -> None:

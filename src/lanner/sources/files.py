@@ -23,6 +23,7 @@ STDIN = "-"
 STDIN_NAME = "<stdin>"
 
 BOM = b"\xef\xbb\xbf"
+_AHEAD_BYTES = 1 << 17  # of each block that is read ahead; larger ones are memory that the system has to map anew
 _DAMAGED = "the file is damaged or incomplete"
 _DAMAGED_HELP = "what could be decompressed before the damage was read"
 _TOO_LARGE_HELP = "write one event per line, as `jq -c '.items[]'` does, or raise `webhookMaxBatchSize`"
@@ -57,7 +58,7 @@ def scan(
             try:
                 raw = open_file(path, stack)
                 plain = decompressed(raw, stack)
-                file = Failsafe(raw if plain is raw else ReadAhead(plain, limits.block_size, stack))
+                file = Failsafe(raw if plain is raw else ReadAhead(plain, min(limits.block_size, _AHEAD_BYTES), stack))
             except (OSError, EOFError) as error:
                 on_error(_source_error(path, error))
                 continue
