@@ -157,8 +157,8 @@ class Scanner:
                     size=delivery.size,
                     origin=delivery.origin,
                 )
-                if result.alerts:
-                    self.output.write(result.alerts)
+                if result.findings:
+                    self.output.write_findings(result.findings)
                     self.output.flush()
 
     def is_divisible(self, paths: tuple[str, ...]) -> bool:
@@ -200,8 +200,7 @@ class Scanner:
                 size=delivery.size,
                 origin=delivery.origin,
             )
-            if found.alerts:
-                lines.append(self.output.format.encode_all(found.alerts))
+            lines.append(self.output.encoder.encode(found.findings))
         return b"".join(lines), self.engine.take_stats()
 
     def _on_error(self, error: SourceError) -> None:

@@ -20,7 +20,7 @@ from lanner.compiler.dispatch import Candidate, Group, candidate, lookup, partit
 from lanner.compiler.formula import Formula, from_condition, reduce
 from lanner.compiler.load import LoadedRules, Rule
 from lanner.compiler.operands import Constants, OperandCompiler, is_numbering, paths
-from lanner.compiler.template import Render, render_source
+from lanner.compiler.template import Render, output_keys, render_source
 from lanner.condition import Call
 from lanner.condition.ast import Argument, checks
 from lanner.events.schema import KIND_PATHS, Event, EventSchema, Kind
@@ -75,12 +75,14 @@ class RuleSet:
         matching: Whether all rules that match an event raise an alert, or the first alone.
         table: From kinds that were seen to the functions that test their events; None where no rule can match.
         render: By rule number, what renders an alert.
+        output_keys: By rule number, the names of the output fields, in order.
     """
 
     rules: tuple[Rule, ...]
     schema: EventSchema
     matching: Matching
     render: tuple[Render, ...]
+    output_keys: tuple[tuple[str, ...], ...]
     table: dict[Kind, Match | None] = field(default_factory=dict)
     _render_sources: tuple[str, ...] = ()
     _formulas: tuple[Formula, ...] = ()
@@ -195,6 +197,7 @@ def compile_selected(rules: tuple[Rule, ...], matching: Matching = "all") -> Rul
         schema=schema,
         matching=matching,
         render=tuple(compile_function(source, constants.values, "render") for source in sources),
+        output_keys=tuple(map(output_keys, rules)),
         _render_sources=tuple(sources),
         _formulas=formulas,
         _atoms=compiler.atoms,

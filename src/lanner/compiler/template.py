@@ -11,10 +11,15 @@ from lanner.compiler.operands import Constants, Operand, OperandCompiler, variab
 from lanner.compiler.output import OutputField, OutputTemplate
 
 FieldValue: TypeAlias = "str | int | list[str] | None"
-Render: TypeAlias = Callable[[Any, Any], tuple[str, dict[str, FieldValue]]]
-"""From an event and its context to the message and the output fields, sorted by name as Falco prints them."""
+Render: TypeAlias = Callable[[Any, Any], tuple[str, tuple[FieldValue, ...]]]
+"""From an event and its context to the message and the values of the output fields, in the order of `output_keys`."""
 
 MISSING = "<NA>"
+
+
+def output_keys(rule: Rule) -> tuple[str, ...]:
+    """The names of a rule's output fields, sorted as Falco prints them."""
+    return tuple(sorted({*(found.key for found in rule.output.fields), *(extra.key for extra in rule.extra_fields)}))
 
 
 def render_source(rule: Rule, operands: OperandCompiler, constants: Constants) -> str:
@@ -25,8 +30,8 @@ def render_source(rule: Rule, operands: OperandCompiler, constants: Constants) -
     for extra in rule.extra_fields:
         raw = next(iter(extra.template.fields), None) if extra.raw else None
         entries[extra.key] = writer.value(raw) if raw else writer.text(extra.template)
-    items = ", ".join(f"{key!r}: {entries[key]}" for key in sorted(entries))
-    return "\n".join([f"def render(e, c):  # {rule.name!r}", *writer.lines, f"    return {message}, {{{items}}}", ""])
+    values = "".join(f"{entries[key]}, " for key in output_keys(rule))
+    return "\n".join([f"def render(e, c):  # {rule.name!r}", *writer.lines, f"    return {message}, ({values})", ""])
 
 
 def text_source(template: OutputTemplate, operands: OperandCompiler, constants: Constants) -> str:
@@ -54,9 +59,9 @@ class _Writer:
         return self._variable(found)[0]
 
     def text(self, template: OutputTemplate) -> str:
-        """The template as one expression."""
-        parts = [repr(part) if isinstance(part, str) else self._as_text(part) for part in template.segments]
-        return f"''.join(({', '.join(parts)},))" if parts else "''"
+        """The template as one expression: string literals side by side, of which those with a value are formatted."""
+        parts = [repr(part) if isinstance(part, str) else f'f"{{{self._as_text(part)}}}"' for part in template.segments]
+        return " ".join(parts) or "''"
 
     def _variable(self, found: OutputField) -> tuple[str, Operand]:
         operand = self._operands.compile(found.operand)

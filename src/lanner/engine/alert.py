@@ -1,10 +1,14 @@
-"""`Alert`: what is told when a rule matches."""
+"""`Alert`: what is told when a rule matches; `Finding`: the same before anybody looks at it."""
 
 from __future__ import annotations
+
+from typing import TypeAlias
 
 import msgspec
 
 from lanner.rules.priority import Priority
+
+FieldValue: TypeAlias = "str | int | list[str] | None"
 
 
 class Alert(msgspec.Struct, frozen=True, gc=False):
@@ -27,6 +31,41 @@ class Alert(msgspec.Struct, frozen=True, gc=False):
     priority: Priority
     source: str
     message: str
-    output_fields: dict[str, str | int | list[str] | None]
+    output_fields: dict[str, FieldValue]
     tags: tuple[str, ...]
     hostname: str
+
+
+class AlertKind(msgspec.Struct, frozen=True, gc=False):
+    """What all alerts of a rule have in common; `keys` are the names of their output fields, sorted."""
+
+    rule: str
+    priority: Priority
+    source: str
+    tags: tuple[str, ...]
+    hostname: str
+    keys: tuple[str, ...]
+
+
+class Finding(msgspec.Struct, frozen=True, gc=False):
+    """One match of one rule, in the form that costs least to make and to encode.
+
+    Attributes:
+        kind: Shared by all findings of a rule.
+        time_ns: As an alert's.
+        message: As an alert's.
+        values: Of the output fields, in the order of the kind's keys.
+    """
+
+    kind: AlertKind
+    time_ns: int
+    message: str
+    values: tuple[FieldValue, ...]
+
+    def alert(self) -> Alert:
+        """The alert."""
+        kind = self.kind
+        fields = dict(zip(kind.keys, self.values, strict=True))
+        return Alert(
+            self.time_ns, kind.rule, kind.priority, kind.source, self.message, fields, kind.tags, kind.hostname
+        )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from lanner.compiler.ruleset import RuleSet
-from lanner.engine.alert import Alert
+from lanner.engine.alert import Alert, AlertKind, FieldValue, Finding
 from lanner.engine.stats import Stats
 from lanner.events.context import Context, host_name
 from lanner.events.decode import FLAWS, Batch, EventDecoder, Flaw, Payload, Problem, is_event
@@ -27,14 +27,22 @@ class Result:
     """What came of one payload.
 
     Attributes:
-        alerts: In the order of the events, and of the rules for each.
+        findings: In the order of the events, and of the rules for each.
         events: How many events were evaluated.
         malformed: How many documents were set aside, or could only be read in part.
     """
 
-    alerts: list[Alert] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     events: int = 0
     malformed: int = 0
+    _alerts: list[Alert] = field(default_factory=list)
+
+    @property
+    def alerts(self) -> list[Alert]:
+        """The findings as alerts, made when first asked for."""
+        if len(self._alerts) != len(self.findings):
+            self._alerts = [finding.alert() for finding in self.findings]
+        return self._alerts
 
 
 class Engine:
@@ -47,9 +55,12 @@ class Engine:
         self._context = Context(self._hostname, clock)
         self._decoder = EventDecoder(rules.schema)
         self._clock = clock
+        self._damaged = AlertKind(
+            DAMAGED_EVENT, Priority.WARNING, INTERNAL_SOURCE, (), self._hostname, ("origin", "reason")
+        )
         self._rendering = [
-            (rule.name, rule.priority, rule.source, rule.tags, render)
-            for rule, render in zip(rules.rules, rules.render, strict=True)
+            (AlertKind(rule.name, rule.priority, rule.source, rule.tags, self._hostname, keys), render)
+            for rule, render, keys in zip(rules.rules, rules.render, rules.output_keys, strict=True)
         ]
 
     def take_stats(self) -> Stats:
@@ -82,7 +93,7 @@ class Engine:
         context = self._context
         context.begin(batch)
         table = self.rules.table
-        alerts = result.alerts
+        findings = result.findings
         missing = 0
         others = 0
         matched: list[int] = []
@@ -111,7 +122,7 @@ class Engine:
                 hits = match(event, context)
                 if hits:
                     matched += hits
-                    self._raise(hits, event, alerts)
+                    self._render(hits, event, findings)
         self._count(matched)
         count = len(batch.events) - others
         result.events += count
@@ -134,14 +145,14 @@ class Engine:
         context.first_number -= index + 1
         context.begin(batch)
 
-    def _raise(self, hits: Sequence[int], event: Event, alerts: list[Alert]) -> None:
-        """Render an alert for each rule that matched the event."""
+    def _render(self, hits: Sequence[int], event: Event, findings: list[Finding]) -> None:
+        """Add a finding for each rule that matched the event."""
         context = self._context
         time_ns = context.time_ns()
         for number in hits:
-            name, priority, source, tags, render = self._rendering[number]
-            message, fields = render(event, context)
-            alerts.append(Alert(time_ns, name, priority, source, message, fields, tags, self._hostname))
+            kind, render = self._rendering[number]
+            message, values = render(event, context)
+            findings.append(Finding(kind, time_ns, message, values))
 
     def _count(self, hits: Iterable[int]) -> None:
         for number, times in Counter(hits).items():
@@ -158,11 +169,8 @@ class Engine:
             result.malformed += 1
             self.stats.add_sample(f"{origin or 'input'}: {FLAWS[problem.flaw]}: {problem.sample}")
         if problem.event is not None:
-            fields: dict[str, str | int | list[str] | None] = {"origin": origin, "reason": problem.flaw.value}
+            values: tuple[FieldValue, ...] = (origin, problem.flaw.value)
             message = f"{DAMAGED_EVENT}: {FLAWS[problem.flaw]} (origin={origin} start={problem.sample})"
-            priority = Priority.WARNING
-            self.stats.by_priority[priority] += 1
+            self.stats.by_priority[self._damaged.priority] += 1
             self.stats.by_rule[DAMAGED_EVENT] = self.stats.by_rule.get(DAMAGED_EVENT, 0) + 1
-            result.alerts.append(
-                Alert(self._clock(), DAMAGED_EVENT, priority, INTERNAL_SOURCE, message, fields, (), self._hostname)
-            )
+            result.findings.append(Finding(self._damaged, self._clock(), message, values))

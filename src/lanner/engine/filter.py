@@ -59,9 +59,9 @@ class Filter:
         self, payload: Payload, *, body: bool = False, truncated: bool = False
     ) -> Iterator[dict[str, FieldValue]]:
         """Give the fields of each selected event, by `keys`; the parameters are those of `select`."""
-        render, context = self._rules.render[0], self._context
+        render, keys, context = self._rules.render[0], self._rules.output_keys[0], self._context
         for _, _, event in self._selected(payload, body, truncated):
-            yield render(event, context)[1]
+            yield dict(zip(keys, render(event, context)[1], strict=True))
 
     def _selected(self, payload: Payload, body: bool, truncated: bool) -> Iterator[tuple[Batch, int, Event]]:
         decoder = self._decoder

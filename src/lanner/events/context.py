@@ -24,6 +24,7 @@ Value = TypeVar("Value")
 _SECOND = 1_000_000_000
 _FRACTION = re.compile(r"[.,]([0-9]{1,9})")
 _SHORTEST = len("2006-01-02T15:04:05.0Z")
+_MICRO_TIME = len("2006-01-02T15:04:05.000000Z")
 _MAX_SECONDS = 4096
 """Seconds whose text is remembered: events come in bursts of the same few seconds."""
 
@@ -159,19 +160,28 @@ def parse_time(text: str) -> int | None:
 
     `metav1.MicroTime` prints six digits and `Z`; other producers give up to nine digits and an offset.
     """
+    second = _seconds.get(text[:20])
+    digits = text[20:26]
+    if second is None or len(text) != _MICRO_TIME or text[26] != "Z" or not (digits.isdecimal() and digits.isascii()):
+        return _parse_other_time(text)
+    return second + int(digits) * 1000
+
+
+def _parse_other_time(text: str) -> int | None:
     digits = text[20:-1]
     if len(text) < _SHORTEST or text[-1] != "Z" or text[19] != "." or not (digits.isdecimal() and digits.isascii()):
         return _parse_any_time(text)
-    start = text[:19]
+    start = text[:20]
     second = _seconds.get(start)
     if second is None:
         try:
-            second = timegm(datetime.strptime(start, "%Y-%m-%dT%H:%M:%S").timetuple()) * _SECOND
+            second = timegm(datetime.strptime(start, "%Y-%m-%dT%H:%M:%S.").timetuple()) * _SECOND
         except ValueError:
             return None
+        if second <= 0:
+            return None
         _remember(_seconds, start, second)
-    fraction = int(digits) * 1000 if len(digits) == 6 else int(digits[:9].ljust(9, "0"))
-    return second + fraction if second > 0 else None
+    return second + int(digits[:9].ljust(9, "0"))
 
 
 def _parse_any_time(text: str) -> int | None:

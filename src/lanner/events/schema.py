@@ -167,14 +167,14 @@ def kind_of(event: Event) -> Kind:
     return event.stage, event.verb, ref and ref.resource, ref and ref.subresource, user and user.username
 
 
-def _is_plain(key: str) -> bool:
+def is_member_name(key: str) -> bool:
     """Whether msgspec takes the key as the name of a struct's member."""
     return key.isprintable() and '"' not in key and "\\" not in key
 
 
 def _shape(path: Path) -> Leaf | None:
     """How the value at a path is kept; None for one that needs the event as a whole."""
-    if not all(map(_is_plain, path[:2])):
+    if not all(map(is_member_name, path[:2])):
         return None
     first = _SHAPE.get(path[0], Leaf.RAW)
     if isinstance(first, Leaf):

@@ -10,19 +10,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
 
 import msgspec
 
 from lanner.diagnostics.visible import unicode_escape, visible
-from lanner.engine.alert import Alert
+from lanner.engine.alert import Alert, FieldValue
 from lanner.rules.priority import Priority
 
-FieldValue: TypeAlias = str | int | list[str] | None
-
-_SECOND_NS = 1_000_000_000
+SECOND_NS = 1_000_000_000
 _ENCODE = msgspec.json.Encoder().encode
-_ENCODE_LINES = msgspec.json.Encoder().encode_lines
+ENCODE_LINES = msgspec.json.Encoder().encode_lines
 _CONTROLS = re.compile(r"[\x00-\x1f]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 RESET = "\x1b[0m"
@@ -38,13 +35,13 @@ COLORS = {
 }
 
 
-class _Line(msgspec.Struct, gc=False):
+class Line(msgspec.Struct, gc=False):
     """A JSON alert; the members stand in the order of the alphabet, as Falco prints them, and may be unset."""
 
     hostname: str
     message: str | msgspec.UnsetType
     output: str | msgspec.UnsetType
-    output_fields: dict[str, FieldValue] | msgspec.UnsetType
+    output_fields: dict[str, FieldValue] | msgspec.Struct | msgspec.UnsetType
     priority: Priority
     rule: str
     source: str
@@ -93,10 +90,15 @@ class AlertFormat:
         """The alerts as lines, each with its line break; the same as `encode` for each, in less time."""
         if self.json and not self.terminal:
             try:
-                return _ENCODE_LINES([self._line(alert) for alert in alerts])
+                return ENCODE_LINES([self._line(alert) for alert in alerts])
             except UnicodeEncodeError:
                 pass  # one of them holds what UTF-8 cannot say
         return b"".join(map(self.encode, alerts))
+
+    @property
+    def time_key(self) -> str:
+        """The name of the alert's time among the output fields."""
+        return "evt.time.iso8601" if self.iso8601 else "evt.time"
 
     def _output(self, alert: Alert) -> str:
         clock = iso_time(alert.time_ns) if self.iso8601 else local_time(alert.time_ns)
@@ -105,14 +107,14 @@ class AlertFormat:
     def _json(self, alert: Alert) -> bytes:
         return _ENCODE(self._line(alert))
 
-    def _line(self, alert: Alert) -> _Line:
+    def _line(self, alert: Alert) -> Line:
         unset = msgspec.UNSET
         message, priority = alert.message, alert.priority
-        seconds, rest = divmod(alert.time_ns, _SECOND_NS)
+        seconds, rest = divmod(alert.time_ns, SECOND_NS)
         fraction = f".{rest:09}"
-        utc = f"{_utc_second(seconds)}{fraction}"
-        clock = f"{utc}+0000" if self.iso8601 else f"{_local_second(seconds)}{fraction}"
-        return _Line(
+        utc = f"{utc_second(seconds)}{fraction}"
+        clock = f"{utc}+0000" if self.iso8601 else f"{local_second(seconds)}{fraction}"
+        return Line(
             alert.hostname,
             message if self.include_message else unset,
             f"{clock}: {priority} {message}" if self.include_output else unset,
@@ -126,7 +128,7 @@ class AlertFormat:
 
     def _fields(self, alert: Alert) -> dict[str, FieldValue]:
         """The alert's fields and its time, whose key and type are those of Falco's line prefix, by name."""
-        key = "evt.time.iso8601" if self.iso8601 else "evt.time"
+        key = self.time_key
         fields = alert.output_fields
         if key < next(iter(fields), "~"):
             return {key: alert.time_ns, **fields}
@@ -155,14 +157,14 @@ def for_terminal(line: bytes) -> bytes:
 
 def local_time(time_ns: int) -> str:
     """The local time of day, `HH:MM:SS.nnnnnnnnn`, of nanoseconds since the epoch."""
-    seconds, rest = divmod(time_ns, _SECOND_NS)
-    return f"{_local_second(seconds)}.{rest:09}"
+    seconds, rest = divmod(time_ns, SECOND_NS)
+    return f"{local_second(seconds)}.{rest:09}"
 
 
 def utc_time(time_ns: int) -> str:
     """Date and time in UTC, `YYYY-MM-DDTHH:MM:SS.nnnnnnnnnZ`, of nanoseconds since the epoch."""
-    seconds, rest = divmod(time_ns, _SECOND_NS)
-    return f"{_utc_second(seconds)}.{rest:09}Z"
+    seconds, rest = divmod(time_ns, SECOND_NS)
+    return f"{utc_second(seconds)}.{rest:09}Z"
 
 
 def iso_time(time_ns: int) -> str:
@@ -171,12 +173,14 @@ def iso_time(time_ns: int) -> str:
 
 
 @lru_cache(maxsize=256)
-def _local_second(seconds: int) -> str:
+def local_second(seconds: int) -> str:
+    """`HH:MM:SS` in the time zone of the process, of seconds since the epoch."""
     return time.strftime("%H:%M:%S", time.localtime(seconds))
 
 
 @lru_cache(maxsize=256)
-def _utc_second(seconds: int) -> str:
+def utc_second(seconds: int) -> str:
+    """`YYYY-MM-DDTHH:MM:SS` in UTC, of seconds since the epoch."""
     moment = time.gmtime(seconds)
     return f"{moment.tm_year:04}-{time.strftime('%m-%dT%H:%M:%S', moment)}"
 

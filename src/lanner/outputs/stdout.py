@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from select import PIPE_BUF
 from typing import Protocol
 
-from lanner.engine.alert import Alert
+from lanner.engine.alert import Alert, Finding
+from lanner.outputs.direct import FindingEncoder
 from lanner.outputs.sink import Encoding
 
 
@@ -30,11 +31,17 @@ class StdoutOutput:
     def __init__(self, stream: Stream, alert_format: Encoding) -> None:
         self._stream = stream
         self.format = alert_format
+        self.encoder = FindingEncoder(alert_format)
 
     def write(self, alerts: Sequence[Alert]) -> None:
         """Write the alerts, in order."""
         if alerts:
             self._stream.write(self.format.encode_all(alerts))
+
+    def write_findings(self, findings: Sequence[Finding]) -> None:
+        """Write the alerts of findings, in order."""
+        if findings:
+            self._stream.write(self.encoder.encode(findings))
 
     def write_lines(self, lines: bytes) -> None:
         """Write alerts that another process has encoded in the same format."""

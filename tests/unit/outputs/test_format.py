@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from lanner.engine.alert import Alert
-from lanner.outputs.format import AlertFormat, _local_second, escape, for_terminal, iso_time, local_time, utc_time
+from lanner.outputs.format import AlertFormat, escape, for_terminal, iso_time, local_second, local_time, utc_time
 from lanner.rules.priority import Priority
 
 ALERT = Alert(
@@ -38,10 +38,10 @@ def _zone(monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[None]:
     with monkeypatch.context() as patch:
         patch.setenv("TZ", name)
         time.tzset()
-        _local_second.cache_clear()
+        local_second.cache_clear()
         yield
     time.tzset()
-    _local_second.cache_clear()
+    local_second.cache_clear()
 
 
 def recorded(path: Path) -> list[str]:
