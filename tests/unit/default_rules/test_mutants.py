@@ -1,0 +1,80 @@
+"""The tests of the default rules notice every mistake that `lanner.workbench.mutation` can put into a condition.
+
+All mutants of the rules and macros of `PROVEN` are tried against the cases of all files: some thousand, in seconds.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from lanner.diagnostics import Diagnostics
+from lanner.rules.files import read_rule_files
+from lanner.workbench.coverage import measure
+from lanner.workbench.evidence import Sheet, gather
+from lanner.workbench.mutation import Mutant, mutants, survivors
+from lanner.workbench.rulebook import RuleBook
+from lanner.workbench.suites import read_suite
+from tests.unit.default_rules.detection import RULES
+
+PROVEN = ("30-credentials", "40-execution", "50-defenses", "60-network")
+"""Rule files whose conditions no mistake can enter without a test that fails."""
+
+EQUIVALENT = {
+    ("Ingress Object without TLS Certificate Created", "`changed` left out"): (
+        "a patch with the code 201 has created the ingress, and then the other alternative holds"
+    ),
+    ("Ingress Object without TLS Certificate Created", "`ka.verb = patch` left out"): (
+        "an update whose list of certificates is empty fits the other alternative, and an update removes nothing"
+    ),
+}
+"""Mistakes that change nothing, by rule or macro, with the reason."""
+
+
+@cache
+def _sheets() -> list[Sheet]:
+    """What the cases of all files show."""
+    book, diagnostics = RuleBook(), Diagnostics()
+    files, _ = read_rule_files([RULES.parent / "rule_tests"])
+    sheets = gather(case for file in files for case in read_suite(file, book, diagnostics))
+    assert [found.message for found in diagnostics] == []
+    return sheets
+
+
+@cache
+def _mutants() -> tuple[list[Mutant], list[Mutant]]:
+    """All mutants of the proven files, and those that no case notices."""
+    sheets = _sheets()
+    tried = [mutant for mutant in mutants(sheets) if _file_of(mutant) in PROVEN]
+    return tried, survivors(sheets, tried)
+
+
+def _file_of(mutant: Mutant) -> str:
+    return Path(mutant.place.file.name).stem if mutant.place else ""
+
+
+def test_every_mutant_is_noticed_by_a_case() -> None:
+    _, alive = _mutants()
+    assert [(each.unit.name, each.what) for each in alive if (each.unit.name, each.what) not in EQUIVALENT] == []
+
+
+def test_mutants_listed_as_equivalent_exist_and_live() -> None:
+    _, alive = _mutants()
+    assert set(EQUIVALENT) <= {(each.unit.name, each.what) for each in alive}
+
+
+def test_every_rule_of_a_proven_file_is_seen_to_fire_and_to_stay_silent() -> None:
+    sheets = [sheet for sheet in _sheets() if sheet.rule.place and Path(sheet.rule.place.file.name).stem in PROVEN]
+    coverage = measure(sheets, [])
+    assert (coverage.never_raised, coverage.never_silent) == ((), ())
+
+
+def test_every_rule_of_a_proven_file_has_mutants() -> None:
+    tried, _ = _mutants()
+    names = {mutant.unit.name for mutant in tried if not mutant.unit.is_macro}
+    book, diagnostics = RuleBook(), Diagnostics()
+    loaded = book.load((), None, diagnostics)
+    assert loaded is not None
+    rules = {rule.name for rule in loaded.rules if rule.place and Path(rule.place.file.name).stem in PROVEN}
+    assert rules - names == set()
+    assert len(tried) > 1000
