@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import trustme
 
+from lanner.cli.log import LogOptions, configure, log
+from lanner.diagnostics.visible import is_visible
 from lanner.engine.alert import Alert
 from lanner.outputs.fanout import Fanout
 from lanner.outputs.format import AlertFormat
@@ -204,3 +206,16 @@ def test_a_daemon_that_nobody_vouches_for_gets_nothing(
     known.write([alert(2)])
     known.close()
     assert len(daemon.received(1)) == 1
+
+
+def test_messages_of_the_program_are_lines_of_the_systems_log(daemon: Rsyslog) -> None:
+    configure(LogOptions(level="debug", to_stderr=False, syslog=str(daemon.folder / "log")))
+    for level in ("critical", "error", "warning", "notice", "info", "debug"):
+        log(level, f"it is {level} {HOSTILE}", help="see there")
+    found = daemon.received(6)
+    assert [each["syslogseverity-text"] for each in found] == [*SEVERITIES[2:]]
+    assert {(each["syslogfacility-text"], each["app-name"], each["procid"]) for each in found} == {
+        ("user", "lanner", str(os.getpid()))
+    }
+    assert found[0]["msg"].strip().startswith(r"it is critical a\r\n<8>1 - evil")
+    assert all(is_visible(each["msg"]) for each in found)

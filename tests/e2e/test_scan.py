@@ -4,6 +4,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from .conftest import PROGRAM, QUIET_EVENT, Start, event
 
 
@@ -87,3 +89,26 @@ def test_a_terminal_gets_colour_and_a_pipe_beside_it_does_not(rules: Path, tmp_p
     dim, yellow, plain = "\x1b[2m", "\x1b[33m", "\x1b[0m"
     assert shown == (f"{dim}10:00:00.000{plain}  {yellow}WARNING  {plain}  seen ({dim}user={plain}\\u202ealice)\r\n")
     assert b"\x1b" not in err
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["scan", "run --from-start --workers 2"])
+def test_closed_standard_streams_are_nowhere(rules: Path, tmp_path: Path, closed: str, command: str) -> None:
+    log = tmp_path / "audit.jsonl"
+    log.write_bytes(event())
+    words = [*PROGRAM, *command.split(), "-r", str(rules), str(log)]
+    ran = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *words], capture_output=True, check=False)
+    assert ran.returncode == (0 if command == "scan" else 2)
+    assert b"Traceback" not in ran.stderr
+    assert (b"Events detected: 1" in ran.stderr) == (command == "scan" and "2>" not in closed)
+    assert (b"seen (user=alice)" in ran.stdout) == (command == "scan" and ">&-" not in closed.replace("2>&-", ""))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_a_full_disk_under_standard_error_ends_nothing(rules: Path, tmp_path: Path) -> None:
+    log = tmp_path / "audit.jsonl"
+    log.write_bytes(event())
+    with open("/dev/full", "wb") as full:
+        words = [*PROGRAM, "scan", "-r", str(rules), str(log)]
+        ran = subprocess.run(words, stdout=subprocess.PIPE, stderr=full, check=True)
+    assert ran.stdout.count(b"seen") == 1

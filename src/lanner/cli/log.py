@@ -190,17 +190,14 @@ def above(screen: Screen | None) -> Iterator[None]:
 
 
 def write(text: str) -> None:
-    """Put text on standard error as it is, line breaks included.
-
-    Raises:
-        OSError: Nobody reads it.
-    """
+    """Put text on standard error as it is, line breaks included; that nobody reads it ends nothing, nor a full disk."""
     screen = _STDERR.options.screen
-    if screen:
-        screen.append(text.encode())
-    else:
-        sys.stderr.write(text)
-        sys.stderr.flush()
+    with suppress(OSError, ValueError):
+        if screen:
+            screen.append(text.encode())
+        else:
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
 
 def is_json() -> bool:
@@ -250,8 +247,7 @@ class _Stderr(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line."""
         if self.options.to_stderr or record.levelno >= logging.CRITICAL:
-            with suppress(OSError, ValueError):  # nobody reads it
-                write(_as_json(record) if self.options.is_json else self._for_people(record))
+            write(_as_json(record) if self.options.is_json else self._for_people(record))
 
     def _for_people(self, record: logging.LogRecord) -> str:
         text = _as_text(record, has_color=self.options.has_color)

@@ -97,6 +97,7 @@ def execute(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Run the command line of the process and end it."""
+    _open_missing_streams()
     sys.exit(execute(sys.argv[1:]))
 
 
@@ -113,6 +114,15 @@ def _as_failure(error: click.UsageError) -> Failure:
     message = error.format_message().rstrip(".").replace("'", "`")
     path = error.ctx.command_path if error.ctx else "lanner"
     return Failure(message[:1].lower() + message[1:], f"see `{path} --help`")
+
+
+def _open_missing_streams() -> None:
+    """Let standard streams that the caller has closed go nowhere; else the next file would have their numbers."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)
+            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 - open until the process ends
+            setattr(sys, name, stream)
 
 
 def _forget_stdout() -> None:
