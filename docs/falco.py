@@ -49,7 +49,7 @@ FLAGS: Mapping[str, Remark] = {
     ),
     "--config-schema": _same("The schema of Lanner's keys, Falco's among them."),
     "--rule-schema": _same(),
-    "--disable-source": _same("There is no source `syscall` to turn off."),
+    "--disable-source": _better("`syscall` may be named, though it is never there; so may a source by its name."),
     "--dry-run": _same(),
     "--enable-source": _same(),
     "-i": _same(),
@@ -171,6 +171,10 @@ OLDER_KEYS = (
 
 REMARKS: Mapping[str, Remark] = {
     "config_files.strategy": _same("As in Falco, merging looks at the keys of the first level."),
+    "watch_config_files": _better(
+        "Rules and configuration are read again without losing an event. When the new ones have errors, those in use "
+        "stay, and an alert says so. Falco starts anew."
+    ),
     "rules_files": _better("When none of them exists, the default rules are used, with a warning; Falco ends."),
     "rule_files": _better("Falco's schema has it, and nothing reads it."),
     "rules_file": _better("May stand beside `rules_files`."),
@@ -185,10 +189,22 @@ REMARKS: Mapping[str, Remark] = {
         "The default is `all`: an event raises an alert for each rule that matches. Falco's stock file says `first`, "
         "and that holds."
     ),
+    "outputs_queue.capacity": _differs(
+        "Each output has a queue of its own, so that a slow one holds up no other. In Falco there is one, and 0 stands "
+        "for any number."
+    ),
     "stdout_output.enabled": _differs("The default is `true`; in Falco it is off when the key is missing."),
+    "syslog_output.enabled": _better("Besides `/dev/log`, UDP, TCP and TLS, by keys of Lanner's own."),
     "file_output.keep_alive": _better("The file is opened anew when it is renamed or removed, and on SIGUSR1."),
     "http_output.url": _better("While the server is away, alerts wait and are posted again; Falco drops them."),
     "http_output.max_consecutive_timeouts": _better("After that it is tried again with pauses; Falco gives it up."),
+    "program_output.program": _better("A status other than 0 is counted and said; what it prints goes to stderr."),
+    "webserver.k8s_healthz_endpoint": _better("`/readyz` says besides whether all sources take events."),
+    "webserver.prometheus_metrics_enabled": _differs(
+        "`/metrics` has Falco's names where they mean the same here, and more of Lanner's own."
+    ),
+    "metrics.output_rule": _differs("The rule has Falco's name; its fields are those that mean something here."),
+    "metrics.output_file": _differs("The fields are those that mean something here."),
     "webserver.k8s_audit_endpoint": _better("It works again."),
 }
 """What is to be said of keys that have an effect; of the others their standing says enough."""
