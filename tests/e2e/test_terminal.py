@@ -35,7 +35,7 @@ def test_alerts_stand_in_columns_above_a_status_that_counts_them(rules: Path) ->
         post(terminal, event() * 3)
         status = terminal.wait_for("3 alerts 3 WARNING")
         rows = terminal.rows
-        assert rows[0] == "1 rule"
+        assert rows[0].endswith("1 rule")
         assert rows[-4:-1] == ["10:00:00.000  WARNING    seen (user=alice)"] * 3
         assert rows[-1] == status
         assert [cell.fg for cell in terminal.cells("WARNING    seen")] == ["brown"] * 9 + ["default"] * 6
@@ -49,7 +49,7 @@ def test_what_an_attacker_chose_is_shown_and_not_obeyed(rules: Path) -> None:
         shown = r"seen (user=eve\u001b[2J\u001b]0;title\u0007\u009b31m\u202egnp\u2066\u200b\u3164\r\n\bx)"
         assert terminal.wait_for("seen (user=").endswith(shown)
         assert {cell.fg for cell in terminal.cells(shown)} == {"default"}
-        assert terminal.rows[0] == "1 rule", "nothing was erased"
+        assert terminal.rows[0].endswith("1 rule"), "nothing was erased"
         assert b"\x1b]0;" not in terminal.sent
 
 

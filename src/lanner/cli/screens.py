@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any, TypeVar
 
 from lanner.cli.log import above
@@ -26,11 +26,13 @@ class Figures:
         stats: What was counted.
         state: How its sources are, in a few words.
         is_well: Whether events are taken from all of them.
+        lost: What was lost besides what the counters say, by what is said of it.
     """
 
     stats: Stats
     state: str
     is_well: bool = True
+    lost: Mapping[str, int] = field(default_factory=dict)
 
 
 @contextmanager

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from rich.console import Console as RichConsole
 from rich.progress_bar import ProgressBar as RichBar
@@ -143,14 +144,20 @@ def duration(seconds: float) -> str:
     return f"{whole}s"
 
 
-def found_parts(stats: Stats) -> Iterator[Part]:
-    """Alerts, those of each priority, and what could not be read."""
+def found_parts(stats: Stats, lost: Mapping[str, int] = MappingProxyType({})) -> Iterator[Part]:
+    """Alerts, those of each priority, and what was lost.
+
+    Args:
+        stats: What was counted.
+        lost: What else was lost, by what is said of it.
+    """
     yield Part(Text(counted(stats.alerts, "alert"), "bold" if stats.alerts else "dim"), 2)
     for priority in Priority:
         if number := stats.by_priority.get(priority, 0):
             yield Part(Text(f"{number:,} {priority.short}", STYLES[priority]), 10 + priority.level, is_close=True)
-    losses = (("malformed", stats.malformed), ("truncated", stats.truncated), ("dropped", sum(stats.dropped.values())))
-    yield Part(Text(", ".join(f"{number:,} {what}" for what, number in losses if number), "yellow"), 3)
+    read = {"malformed": stats.malformed, "truncated": stats.truncated, "dropped": sum(stats.dropped.values())}
+    losses = [f"{number:,} {what}" for what, number in {**read, **lost}.items() if number]
+    yield Part(Text(", ".join(losses), "yellow"), 3)
 
 
 def _can_say(text: str, encoding: str | None) -> bool:

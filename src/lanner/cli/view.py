@@ -61,6 +61,6 @@ class View:
             yield Part(Text(f"no events for {duration(quiet_s)}", "yellow"), 2)
         else:
             yield Part(Text(rate, "bold"), 2)
-        yield from found_parts(stats)
+        yield from found_parts(stats, figures.lost)
         yield Part(Text(counted(stats.events, "event") if stats.events else "", "dim"), 22)
         yield Part(Text(duration(now - self._started), "dim"), 21)

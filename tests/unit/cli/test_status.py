@@ -90,3 +90,4 @@ def test_what_is_lost_is_told_only_when_something_is() -> None:
         "2 NOTICE",
         "3 malformed, 4 dropped",
     ]
+    assert [*found_parts(stats, {"undelivered": 5})][-1].text.plain == "3 malformed, 4 dropped, 5 undelivered"
