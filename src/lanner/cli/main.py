@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "grep": ("lanner.cli.grep:grep", "Print the events for which a condition holds."),
         "stats": ("lanner.cli.stats:stats", "Count and rank events by fields."),
         "tune": ("lanner.cli.tune:tune", "Propose exceptions from past alerts."),
+        "lsp": ("lanner.cli.lsp:lsp", "Help an editor with rule files."),
     }
 )
 """Command to where it is defined and what the help says of it, in the order of the help."""

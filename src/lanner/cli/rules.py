@@ -14,6 +14,7 @@ from lanner.cli.messages import ColorChoice, Console, ExitCode, Failure, counted
 from lanner.cli.options import color_option, rules_option
 from lanner.cli.rules_fmt import fmt
 from lanner.cli.rules_import import import_rules
+from lanner.cli.rules_schema import schema
 from lanner.cli.rules_test import test_rules
 from lanner.cli.settings import Settings
 from lanner.compiler.levels import full_level, needed_level
@@ -36,6 +37,7 @@ def rules() -> None:
 
 rules.add_command(fmt)
 rules.add_command(import_rules)
+rules.add_command(schema)
 rules.add_command(test_rules)
 
 

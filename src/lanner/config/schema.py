@@ -11,18 +11,18 @@ from lanner.config.models import Config
 from lanner.rules.keys import EXCEPTION_KEYS, ITEMS, REQUIREMENT_KEYS, Form, Key
 from lanner.rules.priority import Priority
 
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def config_schema() -> dict[str, Any]:
     """What a configuration may hold."""
-    return {"$schema": _DIALECT, "title": "Configuration of Lanner", **msgspec.json.schema(Config)}
+    return {"$schema": DIALECT, "title": "Configuration of Lanner", **msgspec.json.schema(Config)}
 
 
 def rule_schema() -> dict[str, Any]:
     """What a rule file may hold. Overrides need fewer keys than new items, so that only the kind's key is required."""
     items = [_item(kind, keys) for kind, keys in ITEMS.items()]
-    return {"$schema": _DIALECT, "title": "Rules of Lanner", "type": "array", "items": {"anyOf": items}}
+    return {"$schema": DIALECT, "title": "Rules of Lanner", "type": "array", "items": {"anyOf": items}}
 
 
 def _item(kind: str, keys: Mapping[str, Key]) -> dict[str, Any]:

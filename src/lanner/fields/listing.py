@@ -114,3 +114,10 @@ def _example(spec: FieldSpec) -> str:
     values = spec.example if isinstance(spec.example, tuple) else (spec.example,)
     shown = ", ".join(f"`{value}`" if value else '`""`' for value in values)
     return shown if spec.example_arg is None else f"`[{spec.example_arg}]`: {shown}"
+
+
+def describe(spec: FieldSpec) -> str:
+    """One field in Markdown: a line with its name and type, the description, and the example."""
+    head = f"`{spec.name}{_argument(spec)}` ({_type(spec)}, from audit level {spec.level})"
+    example = _example(spec)
+    return "\n\n".join([head, _description(spec), *([f"Example: {example}"] if example else [])])
