@@ -201,7 +201,7 @@ class OperandCompiler:
             case Leaf.RAW if access.attributes:
                 return f"c.member({access.attributes[0]!r})"
             case Leaf.RAW:
-                return f"c.whole().get({root!r})"
+                return f"c.outer({root!r})"
             case _:
                 return f"e.{access.attributes[0]}"
 
@@ -226,9 +226,15 @@ class OperandCompiler:
                 assert_never(access.leaf)
 
     def _walk(self, access: Access, convert: Any) -> str:
-        root = f"c.member({access.attributes[0]!r})" if access.attributes else "c.whole()"
-        if access.rest:
-            keys = self._constants.name("keys", access.rest)
+        rest = access.rest
+        if access.attributes:
+            root = f"c.member({access.attributes[0]!r})"
+        elif rest:
+            root, rest = f"c.outer({rest[0]!r})", rest[1:]
+        else:
+            root = "c.whole()"
+        if rest:
+            keys = self._constants.name("keys", rest)
             root = f"{self._function(walk)}({root}, {keys})"
         return f"{self._function(convert)}({root})"
 

@@ -13,8 +13,8 @@ from typing import TypeVar
 
 import msgspec
 
-from lanner.events.decode import Batch
-from lanner.events.schema import Event
+from lanner.events.decode import DECODE_ERRORS, Batch
+from lanner.events.schema import Event, member_finder
 from lanner.events.values import Json, decode_json, indented
 
 SOURCE = "k8s_audit"
@@ -72,6 +72,26 @@ class Context:
             raw = getattr(self._event, name)
             value = self._decoded[name] = _decode(raw) if raw else None
             return value
+
+    def outer(self, name: str) -> Json:
+        """A member of the event that is not kept, decoded from the event's text; None where it is missing."""
+        key = f"/{name}"  # no attribute has such a name
+        try:
+            return self._decoded[key]
+        except KeyError:
+            value = self._decoded[key] = self._outer(name)
+            return value
+
+    def _outer(self, name: str) -> Json:
+        find = member_finder(name)
+        if find and "" not in self._decoded:
+            try:
+                raw = find(self._batch.raw(self._index))
+            except DECODE_ERRORS:
+                pass  # what is left of it can be had from the whole event only
+            else:
+                return _decode(raw) if raw else None
+        return self.whole().get(name)
 
     def whole(self) -> dict[str, Json]:
         """The event with all its members, decoded."""

@@ -31,9 +31,10 @@ _HEADROOM = 24
 """Calls that stand between the first look at a text and the caller; later looks are from less deep."""
 
 _MAX_SAMPLE = 120
+_OPENING, _CLOSING = b"{}"
 _BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
-_DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _Result = TypeVar("_Result")
 
 Payload: TypeAlias = "bytes | memoryview"
@@ -83,7 +84,7 @@ class Batch:
     more_problems: int = 0
     _source: Payload = b""
     _is_list: bool = False
-    _raws: list[bytes | msgspec.Raw] | None = None
+    _raws: list[bytes | memoryview | msgspec.Raw] | None = None
 
     @property
     def size(self) -> int:
@@ -93,11 +94,34 @@ class Batch:
     def raw(self, index: int) -> bytes:
         """The JSON text of one event, as it was sent where it could be decoded at once."""
         if self._raws is None:
-            if self._is_list:
-                self._raws = list(_RAW_LIST.decode(self._source).items)
-            else:
-                self._raws = list(_RAWS.decode_lines(self._source))
+            self._raws = self._texts()
         return bytes(self._raws[index])
+
+    def _texts(self) -> list[Any]:
+        if self._is_list:
+            return _RAW_LIST.decode(self._source).items
+        lines = _lines(bytes(self._source))
+        return lines if len(lines) == len(self.events) else _RAWS.decode_lines(self._source)
+
+
+def _lines(text: bytes) -> list[memoryview]:
+    """The lines of a block that was decoded, if each can only be one document; else none.
+
+    Decoded JSON has line breaks between tokens only. A line that ends with a brace is followed by a comma or a closing
+    bracket if its document goes on, so that none that begins with a brace can follow: each ends where a document ends.
+    With as many lines as documents, each is one.
+    """
+    view = memoryview(text)
+    found = []
+    start = 0
+    while start < len(text):
+        end = text.find(b"\n", start)
+        end = len(text) if end < 0 else end
+        if text[start] != _OPENING or text[end - 1] != _CLOSING:
+            return []
+        found.append(view[start:end])
+        start = end + 1
+    return found
 
 
 class _RawList(msgspec.Struct):
@@ -123,14 +147,14 @@ class EventDecoder:
         """Decode documents that follow each other: one a line, several a line, or lists of them."""
         try:
             return Batch(_from_deeper(self._decode_lines, block), _source=block)
-        except _DECODE_ERRORS:
+        except DECODE_ERRORS:
             return self._piecewise(bytes(block).splitlines())
 
     def body(self, payload: Payload) -> Batch:
         """Decode one document: a webhook's `EventList`, a list, or an event."""
         try:
             posted = _from_deeper(self._decode_list, payload)
-        except _DECODE_ERRORS:
+        except DECODE_ERRORS:
             return self._piecewise([bytes(payload)])
         if posted.kind != "EventList":
             return self._piecewise([bytes(payload)])
@@ -157,7 +181,7 @@ class EventDecoder:
         """
         try:
             event = self._decode_event(document)
-        except _DECODE_ERRORS:
+        except DECODE_ERRORS:
             pass
         else:
             if is_event(event):

@@ -10,9 +10,10 @@ the slow way through `from_object`, which gives the same struct.
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import msgspec
@@ -165,6 +166,19 @@ def kind_of(event: Event) -> Kind:
     """The kind of an event."""
     ref, user = event.objectRef, event.user
     return event.stage, event.verb, ref and ref.resource, ref and ref.subresource, user and user.username
+
+
+@lru_cache(maxsize=256)
+def member_finder(name: str) -> Callable[[bytes], msgspec.Raw] | None:
+    """The function from a JSON object's text to that of one of its members; None where msgspec cannot look for it.
+
+    The text is empty where there is no such member. The function raises what a decoder raises.
+    """
+    if not is_member_name(name):
+        return None
+    holder = msgspec.defstruct("Holder", [("member", msgspec.Raw, msgspec.Raw())], rename={"member": name}, gc=False)
+    decode = msgspec.json.Decoder(holder).decode
+    return lambda text: decode(text).member  # type: ignore[attr-defined]  # the struct is made here
 
 
 def is_member_name(key: str) -> bool:

@@ -200,3 +200,27 @@ def test_the_name_of_the_host_can_be_given(monkeypatch: pytest.MonkeyPatch) -> N
     assert host_name() == "node-7"
     monkeypatch.setenv("FALCO_HOSTNAME", "")
     assert host_name()
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "expected"),
+    [
+        (b'{"verb":"get","x":{"a":[1.0,"b"]}}', "x", {"a": [1.0, "b"]}),
+        (b'{"verb":"get","x":1,"x":{"a":2}}', "x", {"a": 2}),
+        (b'{"verb":"get","\\u0078":{"a":2}}', "x", {"a": 2}),
+        (b'{"verb":"get","y":{"x":1}}', "x", None),
+        (b'{"verb":"get","x":null}', "x", None),
+        (b'{"verb":"get","user":{"username":"eve","extra":{}}}', "user", {"username": "eve", "extra": {}}),
+        (b'{"verb":"get","a\\"b":{"c":1}}', 'a"b', {"c": 1}),
+        (b'{"verb":"get","x":"\\ud800"}', "x", "\ufffd"),
+        (b'{"verb":"get","x":"\xff"}', "x", "\ufffd"),
+    ],
+)
+def test_a_member_that_is_not_kept_is_had_from_the_text_of_the_event(text: bytes, name: str, expected: object) -> None:
+    other = b'{"verb":"list","x":"other"}\n'
+    context = at(other + text + b"\n" + other, 1)
+    assert context.outer(name) == expected
+    assert context.outer(name) == expected
+    fresh = at(other + text + b"\n" + other, 1)
+    assert fresh.whole().get(name) == expected
+    assert fresh.outer(name) == expected

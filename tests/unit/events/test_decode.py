@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lanner.events.decode import MAX_LIST_DEPTH, MAX_PROBLEMS, Batch, EventDecoder, Flaw, is_event
 from lanner.events.schema import EventSchema
@@ -338,6 +340,30 @@ def test_the_text_of_an_event_is_as_it_was_sent(text: bytes) -> None:
         assert way(text).raw(0).strip() == text.strip()
     assert DECODER.lines(B + b"\n" + text + b"\n" + B).raw(1) == text.strip()
     assert DECODER.body(listed(B, text)).raw(1) == text.strip()
+
+
+_GLUE = st.sampled_from([b"\n", b"\n\n", b"", b" ", b"\r\n", b" \n", b"\n "])
+_ODD = st.sampled_from(
+    [
+        b'{"verb":"%d"}',
+        b'{"verb":"%d",\n"x":{}}',
+        b'{"verb":"%d","x":{}\n,"y":{}}',
+        b'{"x":[\n{"verb":"no"}\n],"verb":"%d"}',
+        b'{"x":[{"verb":"no"}\n,{}],"verb":"%d"\n}',
+        b'{"x":\n{"verb":"no"},"verb":"%d"}',
+        b'{"x":"}{","verb":"%d"}',
+        b'\n{"verb":"%d"}',
+    ]
+)
+
+
+@given(st.lists(st.tuples(_ODD, _GLUE), min_size=1, max_size=8))
+def test_each_event_has_its_own_text_however_documents_are_spread_over_lines(pieces: list[tuple[bytes, bytes]]) -> None:
+    batch = DECODER.lines(b"".join(text % number + glue for number, (text, glue) in enumerate(pieces)))
+    assert not batch.is_checked
+    assert [json.loads(batch.raw(number))["verb"] for number in range(len(pieces))] == [
+        event.verb for event in batch.events
+    ]
 
 
 def test_the_text_of_a_repaired_event_is_json() -> None:
