@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import click
-from docs.detections import default_rules, detections
+from docs.detections import RULES, default_rules, detections
 from docs.keys import ConfigKey, config_keys
 from docs.markup import between, code, page, table
 from docs.migration import flags_and_keys
@@ -233,6 +233,13 @@ def _architecture() -> str:
     return text
 
 
+def _configuration_guide() -> str:
+    """The guide with the configuration that ships put between the markers."""
+    text = (DOCS / "guide" / "configuration.md").read_text(encoding="utf-8")
+    example = (RULES.parent / "lanner.yaml").read_text(encoding="utf-8")
+    return between(text, "example", f"```yaml\n{example}```")
+
+
 def _loaded(result: LoadResult) -> LoadedRules:
     if result.rules is None:
         raise ValueError([found.message for found in result.diagnostics])
@@ -240,6 +247,7 @@ def _loaded(result: LoadResult) -> LoadedRules:
 
 
 _PAGES: Mapping[str, Callable[[], str]] = {
+    "guide/configuration.md": _configuration_guide,
     "reference/commands.md": _commands,
     "reference/configuration.md": _configuration,
     "reference/default-rules.md": default_rules,

@@ -1,10 +1,11 @@
-"""`lanner config`: check and show the configuration."""
+"""`lanner config`: check and show the configuration, and print one to begin with."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Sequence
+from importlib.resources import files
 from operator import attrgetter
 
 import click
@@ -23,7 +24,7 @@ from lanner.sources.webhook import WebhookOptions
 
 @click.group("config")
 def config() -> None:
-    """Check and show the configuration."""
+    """Check and show the configuration, or print one to begin with."""
 
 
 @config.command("check")
@@ -62,6 +63,12 @@ def show_config(config_file: str | None, options: tuple[str, ...], color: ColorC
     loaded, _ = load_or_fail(path, options, console)
     tell_of_warnings(loaded, console)
     click.echo(rendered(loaded.root), nl=False)
+
+
+@config.command("example")
+def print_example() -> None:
+    """Print a short configuration with comments to begin with: the defaults, and proposals."""
+    click.echo(files("lanner.data").joinpath("lanner.yaml").read_text(encoding="utf-8"), nl=False)
 
 
 def _plugin_problems(loaded: LoadedConfig) -> Sequence[Diagnostic]:

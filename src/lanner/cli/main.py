@@ -17,7 +17,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "run": ("lanner.cli.run:run", "Detect live, until stopped."),
         "scan": ("lanner.cli.scan:scan", "Detect over logs at full speed, then end."),
         "rules": ("lanner.cli.rules:rules", "Check, lay out, list, show, test and explain rules."),
-        "config": ("lanner.cli.config:config", "Check and show the configuration."),
+        "config": ("lanner.cli.config:config", "Check and show the configuration, or begin one."),
         "fields": ("lanner.cli.fields:fields", "List what rules can ask of an event."),
         "policy": ("lanner.cli.policy:policy", "Check and generate audit policies."),
         "explain": ("lanner.cli.explain:explain", "Say why rules match an event, or do not."),

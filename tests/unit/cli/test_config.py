@@ -1,14 +1,19 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lanner.cli.messages import Failure
 from lanner.cli.place import DEFAULT_SOURCE, choose_place
 from lanner.cli.settings import Settings
 from lanner.config.load import load_config
+from lanner.config.models import Config
+from lanner.config.section import Standing
+from lanner.config.standing import without_effect
 
 from .conftest import Lanner, event
 
@@ -214,3 +219,41 @@ def test_without_a_configuration_its_models_are_not_loaded(rules: Path, log: Pat
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=rules.parent)
     assert not {"lanner.config.models", "lanner.config.load"} & set(ran.stderr.split())
+
+
+def proposals(text: str) -> str:
+    """The example with every proposal in force."""
+    return re.sub(r"^( *)#(?=\S|  )", r"\1", text, flags=re.MULTILINE)
+
+
+def test_the_example_sets_what_is_the_default_anyway(lanner: Lanner, config: Path) -> None:
+    ran = lanner("config", "example")
+    assert (ran.code, ran.err) == (0, "")
+    config.write_text(ran.out)
+    loaded = load_config(str(config), environment={})
+    assert loaded.diagnostics == ()
+    assert loaded.config is not None
+    assert msgspec.structs.replace(loaded.config, plugins=[]) == Config()
+    [plugin] = loaded.config.plugins
+    assert (plugin.name, plugin.open_params) == ("k8saudit", DEFAULT_SOURCE)
+
+
+def test_the_proposals_of_the_example_can_be_put_into_force(lanner: Lanner, config: Path) -> None:
+    text = lanner("config", "example").out
+    config.write_text(proposals(text))
+    assert lanner("config", "check", config).err == "no problems\n"
+    loaded = load_config(str(config), environment={})
+    assert loaded.config is not None
+    given = {pair[0].text for pair in loaded.root.pairs}
+    assert {"rules_files", "rules", "append_output"} <= given
+    assert given == set(re.findall(r"^#?(\w+):", text, re.MULTILINE))
+    assert all(
+        without_effect(loaded.config, loaded.root)[standing] == [] for standing in (Standing.LATER, Standing.ACCEPTED)
+    )
+
+
+def test_the_example_is_short_and_explains_itself(lanner: Lanner) -> None:
+    lines = lanner("config", "example").out.splitlines()
+    assert len(lines) < 80
+    assert sum(line.startswith("# ") for line in lines) >= 12
+    assert max(map(len, lines)) <= 120
