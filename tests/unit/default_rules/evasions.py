@@ -300,7 +300,11 @@ EVASIONS = (
         "Create/Modify Configmap With Private Credentials",
         event("create", "configmaps", ns="shop", body={"kind": "ConfigMap", "binaryData": {"x": PRIVATE_KEY}}),
     ),
-    _case("namespace delete by hijacked SA", "K8s Namespace Deleted", event("delete", "namespaces", user=BACKDOOR)),
+    _case(
+        "namespace delete by hijacked SA",
+        "Namespace Deleted by Service Account",
+        event("delete", "namespaces", user=BACKDOOR),
+    ),
     _case(
         "deletecollection deployments/secrets",
         "Objects Deleted in Bulk",

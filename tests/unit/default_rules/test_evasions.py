@@ -27,6 +27,11 @@ def test_the_rule_sees_it(case: Case) -> None:
     assert case.rule in names(alerts_on(case.events))
 
 
+@pytest.mark.parametrize("case", TSV_KINDS["evasion"], ids=_ids(TSV_KINDS["evasion"]))
+def test_an_evasion_is_worth_a_notice(case: Case) -> None:
+    assert at_least(alerts_on(case.events), Priority.NOTICE) != []
+
+
 @pytest.mark.parametrize("case", _QUIET, ids=_ids(_QUIET))
 def test_nothing_is_raised_at_warning_or_above(case: Case) -> None:
     assert at_least(alerts_on(case.events), Priority.WARNING) == []
