@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from lanner import load_rules
+from lanner.cli.main import execute
 from lanner.compiler.load import LoadedRules, Rule
 from lanner.condition import to_text
 from lanner.rules.notes import read_notes
@@ -156,3 +157,7 @@ def test_values_of_an_exception_silence_its_rule(tmp_path: Path) -> None:
     unknown = pod(pod_body(images=("registry.example.com:5000/agent:1", "evil:1"), privileged=True))
     assert "Create Privileged Pod" not in names(alerts_on([known], override))
     assert "Create Privileged Pod" in names(alerts_on([unknown], override))
+
+
+def test_files_are_laid_out_as_the_formatter_does() -> None:
+    assert execute(["rules", "fmt", "--check", str(RULES)]) == 0
