@@ -114,6 +114,8 @@ def stats(
         counter.bar = ProgressBar(total_size(paths), screen, console, has_alerts=False) if screen else None
         status = counter.count(paths, jobs)
     Ranking.of(counter.tally, columns, counter.selected, top=top, step_s=step_s).write(output_format, console)
+    if status is ExitCode.INTERRUPTED:
+        console.warn("interrupted: these are the counts so far")
     _report(counter, found.stats, console)
     context.exit(status)
 

@@ -5,11 +5,15 @@ import gzip
 import io
 import json
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from lanner.cli.interrupts import Stopped
 from lanner.sources import parts
+from lanner.sources.base import Delivery, Framing
 
 from .conftest import Lanner, Ran, event
 
@@ -187,6 +191,20 @@ def test_standard_input_is_counted(lanner: Lanner, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("sys.stdin", Stdin)
     with Stdin.buffer:
         assert rows(lanner("stats", "ka.user.name", "-", "-j", "2"))[0][0] == "3"
+
+
+def test_what_was_counted_until_an_interrupt_is_shown(
+    lanner: Lanner, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object, **options: object) -> Iterator[Delivery]:
+        yield Delivery(event("ann") * 2, Framing.LINES, "log")
+        raise Stopped(signal.SIGINT)
+
+    monkeypatch.setattr("lanner.cli.stats.read_paths", interrupted)
+    ran = lanner("stats", "ka.user.name", log)
+    assert ran.code == 130
+    assert rows(ran) == [["2", "100.0%", "ann"]]
+    assert "interrupted: these are the counts so far\n" in ran.err
 
 
 def test_a_path_that_cannot_be_read_is_a_failure_and_the_others_are_counted(

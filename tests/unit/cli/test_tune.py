@@ -112,3 +112,15 @@ def test_values_cannot_speak_to_the_terminal(lanner: Lanner, base: Path, tmp_pat
     (tmp_path / "alerts").write_text(line * 10)
     ran = lanner("tune", "-r", base, tmp_path / "alerts")
     assert not {"\x1b", "\x07"} & set(ran.out + ran.err)
+
+
+def test_alerts_that_falco_has_recorded_are_tuned(lanner: Lanner, shared: Path, tmp_path: Path) -> None:
+    rules = shared / "upstream" / "k8s_audit_rules.yaml"
+    alerts, events = shared / "conformance" / "official-a.all.jsonl.gz", shared / "conformance" / "events-a.jsonl"
+    ran = lanner("tune", "-r", rules, alerts, "--min", "4", "--events", events, "--format", "json")
+    assert ran.code == 0
+    found = json.loads(ran.out)
+    silenced = sum(row["alerts"] for row in found["exceptions"])
+    assert silenced > 4
+    before, after = (sum(found["events"][name].values()) for name in ("before", "after"))
+    assert before - after == silenced
