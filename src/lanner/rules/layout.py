@@ -103,6 +103,7 @@ class _Place:
         column: Of the key, from 0.
         name: Characters of the key.
         comment: What stands behind the value, or behind the sign of a block.
+        is_on_line_of_key: Whether the value begins there.
     """
 
     start: int

@@ -245,9 +245,9 @@ def _comments(rule: SigmaRule) -> Iterator[str]:
             yield from (f"  {_line(str(line))}" for line in lines)
 
 
-def _line(text: str) -> str:
-    """A text of a Sigma file on one line, with nothing in it that is not to be seen."""
-    return printable(" ".join(text.split()))
+def _line(value: object) -> str:
+    """What stands in a Sigma file on one line, with nothing in it that is not to be seen."""
+    return "" if value is None else printable(" ".join(str(value).split()))
 
 
 def _first_line(error: Exception) -> str:
