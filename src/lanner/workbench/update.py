@@ -1,5 +1,7 @@
 """Expected results written into test files: only what differs is changed, comments and layout stay.
 
+Where a YAML alias stands for what is expected, the case is left to people: what it stands for is somewhere else.
+
 A change is a stretch of the file and the text that takes its place. What differs within an expected alert is written
 first; alerts that are missing or unexpected follow in the next round, when the file has been read again.
 """
@@ -7,6 +9,7 @@ first; alerts that are missing or unexpected follow in the next round, when the 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +23,9 @@ from lanner.workbench.models import NONE
 from lanner.workbench.rulebook import RuleBook
 from lanner.workbench.runner import Outcome, differences, run_cases
 from lanner.workbench.suites import Expectation, ReadyCase, read_suite
+
+_PROPERTIES = re.compile(r"(?:[!&]\S*\s+)*")
+_ALIAS = re.compile(r"(?:[\s:-]|#[^\n]*\n)*\*[^\s,\[\]{}]+")
 
 _ROUNDS = 4
 """What differs, what is missing or unexpected, and a look at the result."""
@@ -35,16 +41,17 @@ class Change(NamedTuple):
 
 def updated(file: SourceFile, book: RuleBook, choose: Callable[[ReadyCase], bool]) -> SourceFile:
     """The file with what comes out as what is expected, for the cases that are chosen; as it is when it has errors."""
+    result = file
     for _ in range(_ROUNDS):
         diagnostics = Diagnostics()
-        cases = filter(choose, read_suite(file, book, diagnostics))
+        cases = filter(choose, read_suite(result, book, diagnostics))
         if diagnostics.errors:
-            break
+            return file
         changes = [change for outcome in run_cases(cases, book) for change in _changes(outcome)]
         if not changes:
             break
-        file = SourceFile(file.name, _applied(file.text, changes))
-    return file
+        result = SourceFile(file.name, _applied(result.text, changes))
+    return result
 
 
 def write(file: SourceFile) -> None:
@@ -66,13 +73,18 @@ def write(file: SourceFile) -> None:
 
 
 def _applied(text: str, changes: Iterable[Change]) -> str:
-    for change in sorted(changes, reverse=True):
-        text = text[: change.start] + change.text + text[change.end :]
+    """The text with the changes; of two that meet, as cases that are used twice bring them, one counts."""
+    done = len(text)
+    for change in sorted(set(changes), reverse=True):
+        if change.end <= done and (change.start, change.end) != (done, done):
+            text = text[: change.start] + change.text + text[change.end :]
+            done = change.start
     return text
 
 
 def _changes(outcome: Outcome) -> list[Change]:
-    if outcome.passed:
+    pair = outcome.case.node.get("expect")
+    if outcome.passed or (pair and not _is_in_place(pair)):
         return []
     inner = [change for expected, alert in outcome.different for change in _inner(expected, alert)]
     return inner or list(_outer(outcome))
@@ -88,7 +100,7 @@ def _inner(expected: Expectation, alert: Alert) -> Iterator[Change]:
         for step in (key, name) if name else (key,):
             pair = node.get(step) if isinstance(node, nodes.Mapping) else None
             node = pair[1] if pair else node
-        yield Change(node.span.start, _end(node), _dumped(difference.actual))
+        yield Change(_start(node), _end(node), _dumped(difference.actual))
 
 
 def _outer(outcome: Outcome) -> Iterator[Change]:
@@ -111,8 +123,8 @@ def _outer(outcome: Outcome) -> Iterator[Change]:
         return
     texts = [item.span.file.text[item.span.start : _end(item)] for item in kept]
     start = pair[0].span.end
-    if "#" in pair[0].span.file.text[start : value.span.start]:  # a comment behind the key stays
-        yield Change(value.span.start, _end(value), _flow([*texts, *new]))
+    if pair[0].span.file.text[start : _start(value)].strip() != ":":  # a comment or an anchor behind the key stays
+        yield Change(_start(value), _end(value), _flow([*texts, *new]))
     else:
         yield Change(start, _end(value), f":{_value([*texts, *new], case.node)}")
 
@@ -136,10 +148,11 @@ def _flow(entries: list[str]) -> str:
 
 def _added(case: nodes.Mapping, value: str) -> Change:
     """The key put behind the last one."""
-    last = case.pairs[-1][1]
+    key, last = case.pairs[-1]
     if _is_flow(case):
-        return Change(_end(last), _end(last), f", expect:{value}")
-    at = _line_end(last)
+        at = _end(last, key.span.end)
+        return Change(at, at, f", expect:{value}")
+    at = _line_end(last, key.span.end)
     return Change(at, at, f"\n{' ' * (case.span.position[1] - 1)}expect:{value}")
 
 
@@ -153,20 +166,56 @@ def _is_word(node: nodes.Node) -> bool:
 
 
 def _is_flow(node: nodes.Node) -> bool:
-    return node.span.text[:1] in ("[", "{")
+    return node.span.file.text[_start(node)] in "[{" if _start(node) < node.span.end else False
 
 
-def _end(node: nodes.Node) -> int:
-    """Where a node's text ends; a block's span goes on through the comments behind it."""
-    while not isinstance(node, nodes.Scalar) and not _is_flow(node):
-        node = node.pairs[-1][1] if isinstance(node, nodes.Mapping) else node.items[-1]
-    return len(node.span.file.text[: node.span.end].rstrip())
+def _is_in_place(pair: tuple[nodes.Scalar, nodes.Node]) -> bool:
+    """Whether a value stands behind its key with all that it holds: no alias leads to another place."""
+    at, stack = pair[0].span.end, [pair[1]]
+    while stack:
+        node = stack.pop()
+        if node.span.start < at:
+            return False
+        at = node.span.start
+        if isinstance(node, nodes.Mapping):
+            stack.extend(each for key, value in reversed(node.pairs) for each in (value, key))
+        elif isinstance(node, nodes.Sequence):
+            stack.extend(reversed(node.items))
+    return True
 
 
-def _line_end(node: nodes.Node) -> int:
-    """The end of the line that a node ends on, behind a comment there."""
+def _start(node: nodes.Node) -> int:
+    """Where a value begins, behind its anchor and tag."""
+    found = _PROPERTIES.match(node.span.file.text, node.span.start)
+    return found.end() if found else node.span.start
+
+
+def _end(node: nodes.Node, after: int = 0) -> int:
+    """Where a value's text ends: a block's span goes on through the comments behind it.
+
+    Args:
+        node: The value.
+        after: A place in front of it. What stands before that place is what an alias behind it stands for.
+    """
     text = node.span.file.text
-    at = text.find("\n", _end(node))
+    if node.span.start < after:
+        found = _ALIAS.match(text, after)
+        return found.end() if found else after
+    if isinstance(node, nodes.Mapping) and not _is_flow(node):
+        key, value = node.pairs[-1]
+        return _end(value, key.span.end)
+    if isinstance(node, nodes.Sequence) and not _is_flow(node):
+        at = node.span.start
+        for item in node.items:
+            at = _end(item, at)
+        return at
+    return len(text[: node.span.end].rstrip())
+
+
+def _line_end(node: nodes.Node, after: int = 0) -> int:
+    """The end of the line that a value ends on, behind a comment there."""
+    text = node.span.file.text
+    at = text.find("\n", _end(node, after))
     return len(text) if at < 0 else at
 
 

@@ -185,3 +185,35 @@ def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
         write(SourceFile(str(tmp_path / "gone.yaml"), "new"))
     assert caught.value.filename == str(tmp_path / "gone.yaml")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_alias_is_left_to_people_and_an_anchor_stays(tmp_path: Path) -> None:
+    before = """
+        - name: a
+          base: create-pod
+          expect: &both
+            - alert
+            - {priority: error}
+        - {name: b, base: create-pod, expect: *both}
+        - {name: c, base: create-pod, merge: &eve {user: {username: eve}}, expect: &one {priority: error}}
+        - name: d
+          base: create-pod
+          merge: *eve
+        - {name: e, base: create-pod, merge: *eve}
+        - {name: f, base: create-pod, expect: [*one]}
+    """
+    after = """
+        - name: a
+          base: create-pod
+          expect: &both
+            - alert
+        - {name: b, base: create-pod, expect: *both}
+        - {name: c, base: create-pod, merge: &eve {user: {username: eve}}, expect: &one {priority: Warning}}
+        - name: d
+          base: create-pod
+          merge: *eve
+          expect: {priority: Warning}
+        - {name: e, base: create-pod, merge: *eve, expect: {priority: Warning}}
+        - {name: f, base: create-pod, expect: [*one]}
+    """
+    assert after_update(tmp_path, before) == dedent(after).lstrip("\n")
