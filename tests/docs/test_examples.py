@@ -51,8 +51,11 @@ RULE_TESTS = [
 
 
 @pytest.mark.parametrize("example", RULE_TESTS, ids=str)
-def test_rule_tests_pass_with_the_default_rules(example: Example) -> None:
-    book, diagnostics = RuleBook((str(RULES),)), Diagnostics()
+def test_rule_tests_pass_with_the_default_rules_and_those_of_the_page(example: Example, tmp_path: Path) -> None:
+    rules = tmp_path / "page.yaml"
+    shown = [each.text for each in examples_of(example.page) if each.language == "yaml" and is_rules(each)]
+    rules.write_text("\n".join(shown), encoding="utf-8")
+    book, diagnostics = RuleBook((str(RULES), str(rules))), Diagnostics()
     outcomes = run_cases(read_suite(SourceFile(str(example), example.text), book, diagnostics), book)
     assert [found.message for found in diagnostics] == []
     assert [outcome.case.name for outcome in outcomes if not outcome.passed] == []
