@@ -74,7 +74,7 @@ SUITES = st.fixed_dictionaries(
     optional={"bases": st.dictionaries(st.just("mine"), EVENTS, max_size=1) | ODD},
 )
 
-CASE = st.fixed_dictionaries(
+CASE: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "name": st.text(st.characters(codec="utf-8"), min_size=1, max_size=4),
         "base": st.sampled_from(("exec", "get-pod")),

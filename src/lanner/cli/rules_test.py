@@ -71,7 +71,6 @@ def test_rules(
     """
     console = Console(quiet=quiet, color=color)
     started = time.monotonic()
-    _fix_time_zone()
     book = RuleBook(rules_files)
     sources = _sources(paths, console)
     if update:
@@ -179,9 +178,3 @@ def _print_text(outcomes: Sequence[Outcome], files_number: int, seconds: float, 
     ending += paint(f", {len(failed):,} failed", "red") if failed else ""
     if failed or not console.quiet:
         click.echo(f"{ending} in {counted(files_number, 'file')} ({seconds:.1f} s)", color=has_color)
-
-
-def _fix_time_zone() -> None:
-    """Local times in outputs are UTC, so that tests have the same results everywhere."""
-    os.environ["TZ"] = "UTC"
-    time.tzset()

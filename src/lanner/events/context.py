@@ -7,7 +7,8 @@ import re
 import socket
 import time
 from calendar import timegm
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -220,6 +221,26 @@ def utc_text(time_ns: int) -> str:
     """`YYYY-MM-DDTHH:MM:SS.nnnnnnnnn` in UTC."""
     seconds, ns = divmod(time_ns, _SECOND)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ns:09d}"
+
+
+@contextmanager
+def time_zone(name: str) -> Iterator[None]:
+    """Within the context, local times are those of a time zone by its name, for the whole process."""
+    before = os.environ.get("TZ")
+    _enter_time_zone(name)
+    try:
+        yield
+    finally:
+        _enter_time_zone(before)
+
+
+def _enter_time_zone(name: str | None) -> None:
+    if name is None:
+        os.environ.pop("TZ", None)
+    else:
+        os.environ["TZ"] = name
+    time.tzset()
+    _local_texts.clear()
 
 
 def _local(seconds: int) -> str:

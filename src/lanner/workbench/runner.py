@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lanner.engine.alert import Alert
 from lanner.engine.engine import INTERNAL_SOURCE, Engine
+from lanner.events.context import time_zone
 from lanner.workbench.rulebook import RuleBook
 from lanner.workbench.suites import Expectation, ReadyCase, as_text
 
@@ -48,8 +49,9 @@ class Difference:
 
 
 def run_cases(cases: Iterable[ReadyCase], book: RuleBook) -> list[Outcome]:
-    """Run cases one by one, each in an engine of its own."""
-    return [run_case(case, book) for case in cases]
+    """Run cases one by one, each in an engine of its own; local times are in UTC."""
+    with time_zone("UTC"):
+        return [run_case(case, book) for case in cases]
 
 
 def run_case(case: ReadyCase, book: RuleBook) -> Outcome:

@@ -1,7 +1,9 @@
+import os
 from pathlib import Path
 
 import pytest
 
+from lanner.events.context import time_zone
 from lanner.workbench.report import failure_lines
 from lanner.workbench.runner import Outcome
 from tests.unit.workbench.suites import run_text
@@ -84,13 +86,12 @@ def test_a_rule_that_is_disabled_is_tested_by_name(tmp_path: Path) -> None:
     assert run_case(tmp_path, "alert", rule="Off").passed
 
 
-def test_outputs_name_no_machine(tmp_path: Path) -> None:
+def test_outputs_name_neither_machine_nor_time_zone(tmp_path: Path) -> None:
     event = "base: get-pod, merge: {user: {username: eve}}"
-    assert (
-        run_case(tmp_path, "alert", rule="Anything by Eve", event=event)
-        .alerts[0]
-        .message.startswith("eve did get on localhost at ")
-    )
+    with time_zone("Asia/Kolkata"):
+        (alert,) = run_case(tmp_path, "alert", rule="Anything by Eve", event=event).alerts
+        assert alert.message == "eve did get on localhost at 10:22:56.930793000"
+        assert os.environ["TZ"] == "Asia/Kolkata"
 
 
 def test_each_alert_needs_an_expectation_of_its_own(tmp_path: Path) -> None:
