@@ -5,6 +5,7 @@ Two-valued logic: a check on a missing value (None) is false, so `not a=b` holds
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -45,6 +46,7 @@ class Atom:
         right: The field on the right-hand side, if there is one.
         index: How a lookup finds the check by the operand's value, if one can.
         text: The check as a rule would have it, for comments in generated code.
+        hint: An expression that is true wherever the check holds, and costs less than the value; tested ahead of it.
     """
 
     operand: Operand
@@ -52,6 +54,7 @@ class Atom:
     right: Operand | None
     index: Index | None
     text: str
+    hint: str | None = None
 
 
 class AtomCompiler:
@@ -83,7 +86,8 @@ class AtomCompiler:
             return known
         self._numbers[key] = len(self.atoms)
         index = None if right else _index(left, operator, check.modifier, values)
-        self.atoms.append(Atom(left, code, right, index, to_text(check)))
+        hint = None if right else self._hint(operator, check.modifier, left, values)
+        self.atoms.append(Atom(left, code, right, index, to_text(check), hint))
         return self._numbers[key]
 
     def _known(self, left: Operand, right: Operand | None, code: _Code) -> bool | None:
@@ -105,6 +109,11 @@ class AtomCompiler:
         if modifier:
             return self._modified(operator, modifier, wanted)
         return self._members(operator, wanted) or _guarded(self._test(operator, wanted))
+
+    def _hint(self, operator: str, modifier: str | None, left: Operand, values: tuple[str, ...]) -> str | None:
+        """A test that costs less than getting the value."""
+        parts = _parts(left, operator, modifier, values)
+        return f"c.may_hold({left.raw!r}, {self._constants.name('parts', parts)})" if parts else None
 
     def _list_check(self, operator: str, values: str) -> _Code:
         if operator == "in":
@@ -242,6 +251,23 @@ def _values(check: Check) -> tuple[str, ...]:
             return (check.right.name,)
         case _:
             return ()
+
+
+_HOLDING = frozenset({"=", "in", "intersects", "contains", "startswith", "endswith"})
+"""Operators that are true only of a text that holds one of the values."""
+
+_PART = re.compile(r"""[A-Za-z0-9_.@%+=~^*!?$#;|()'/ -]{5,}""")
+"""What stands in raw JSON as it stands in texts: no quote, no bracket, nothing that JSON puts between tokens or that it
+escapes but with `\\u` or `\\/`. Shorter texts are found too often to be worth the look."""
+
+_MAX_PARTS = 16
+
+
+def _parts(left: Operand, operator: str, modifier: str | None, values: tuple[str, ...]) -> tuple[bytes, ...]:
+    """What a raw member's JSON has to hold for the check to be true: one of these; none where that is not sure."""
+    if left.raw is None or operator not in _HOLDING or modifier not in (None, "anyof") or len(values) > _MAX_PARTS:
+        return ()
+    return tuple(value.encode() for value in values) if all(map(_PART.fullmatch, values)) else ()
 
 
 _INDEX_KINDS = {

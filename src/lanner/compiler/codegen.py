@@ -101,7 +101,8 @@ class _Writer:
         return self._value(self.atoms[number].operand)[0]
 
     def _evaluate(self, atom: Atom) -> str:
-        return atom.code(*self._value(atom.operand))
+        code = atom.code(*self._value(atom.operand))
+        return f"({atom.hint} and {code})" if atom.hint else code
 
     def _value(self, operand: Operand) -> tuple[str, str]:
         """Two expressions of a value: one that evaluates it if need be, and the name it has then."""

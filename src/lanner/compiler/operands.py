@@ -50,6 +50,7 @@ class Operand:
         path: Where in the event the value stands, for one that is read as it stands.
         is_always: Whether every event has the value.
         constant: The value as a tuple of one, if all events have the same.
+        raw: The raw member of the event in whose JSON the value stands, for a text that is read as it stands.
     """
 
     key: str
@@ -61,6 +62,7 @@ class Operand:
     path: Path | None = None
     is_always: bool = False
     constant: tuple[str | None] | None = None
+    raw: str | None = None
 
 
 class Constants:
@@ -212,7 +214,8 @@ class OperandCompiler:
         match access.leaf:
             case Leaf.RAW:
                 code = self._walk(access, list_texts if is_list else as_text)
-                return Operand(key, code, is_list=is_list)
+                raw = access.attributes[0] if access.attributes and not is_list else None
+                return Operand(key, code, is_list=is_list, raw=raw)
             case Leaf.TEXT:
                 code = _attribute(access)
                 if is_list:

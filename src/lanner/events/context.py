@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
+from stringzilla import find
 
 from lanner.events.decode import DECODE_ERRORS, Batch
 from lanner.events.schema import Event, member_finder
@@ -26,6 +27,8 @@ _SECOND = 1_000_000_000
 _FRACTION = re.compile(r"[.,]([0-9]{1,9})")
 _SHORTEST = len("2006-01-02T15:04:05.0Z")
 _MICRO_TIME = len("2006-01-02T15:04:05.000000Z")
+_MIN_SEARCHED_BYTES = 2048
+"""A smaller body is decoded before it is searched for a few words."""
 _MAX_SECONDS = 4096
 """Seconds whose text is remembered: events come in bursts of the same few seconds."""
 
@@ -73,6 +76,33 @@ class Context:
             raw = getattr(self._event, name)
             value = self._decoded[name] = _decode(raw) if raw else None
             return value
+
+    def may_hold(self, name: str, parts: tuple[bytes, ...]) -> bool:
+        r"""Whether a text in a member that was kept raw can hold one of some parts; where that is not sure, it can.
+
+        To look for words in a body is far cheaper than to decode it, and mostly the words are not there.
+
+        Args:
+            name: The member.
+            parts: ASCII without quotes, backslashes, brackets, colons, commas and control characters. A text has such a
+                part only where the JSON has it as it is, unless characters are written as `\u0061` or `\/`.
+        """
+        if name in self._decoded:
+            return True  # now it is cheaper to look at the text itself
+        raw = getattr(self._event, name)
+        if len(raw) < _MIN_SEARCHED_BYTES:
+            return bool(raw)
+        text = memoryview(raw)
+        key = f"?{name}"  # no attribute has such a name
+        is_plain = self._decoded.get(key)
+        if is_plain is None:
+            is_plain = self._decoded[key] = find(text, b"\\u") < 0 and find(text, b"\\/") < 0
+        if not is_plain:
+            return True
+        for part in parts:  # noqa: SIM110 - a generator costs more than the search
+            if find(text, part) >= 0:
+                return True
+        return False
 
     def outer(self, name: str) -> Json:
         """A member of the event that is not kept, decoded from the event's text; None where it is missing."""

@@ -77,6 +77,13 @@ class _Nothing:
     def member(self, name: str) -> None:
         """No body."""
 
+    def may_hold(self, name: str, parts: tuple[bytes, ...]) -> bool:
+        """Nothing is in no body."""
+        return False
+
+    def outer(self, name: str) -> None:
+        """No member."""
+
     def whole(self) -> dict[str, Any]:
         """No members."""
         return {}
