@@ -16,6 +16,7 @@ from typing import Any
 from lanner.config.environment import expand
 from lanner.config.models import Config
 from lanner.config.options import ORIGIN, Option, put, read_option
+from lanner.config.outputs import AlertOutput
 from lanner.config.plugins import Plugins, select_plugins
 from lanner.config.reader import config_info, items, read, read_config
 from lanner.config.secrets import veiled
@@ -79,6 +80,7 @@ class _Loader:
         config = read_config(root, self._diagnostics)
         if config:
             self._check_selection(config, root)
+            self._check_names(config, root)
         plugins = select_plugins(config, root, self._diagnostics) if config else Plugins()
         failed = bool(self._diagnostics.errors)
         return LoadedConfig(
@@ -114,6 +116,19 @@ class _Loader:
             if selector is None or not (selector.rule or selector.tag):
                 help_text = "write `enable:` or `disable:`, and below it `rule:` or `tag:`"
                 self._diagnostics.add("LN0502", "the entry selects no rules", node.span, help=help_text)
+
+    def _check_names(self, config: Config, root: Mapping) -> None:
+        """Messages and metrics tell outputs apart by name, and so does a reload."""
+        sections = ((key, getattr(config, key)) for key in config.__struct_fields__)
+        taken = {key.removesuffix("_output") for key, section in sections if isinstance(section, AlertOutput)}
+        for entry, node in zip(config.notify_outputs, items(root, "notify_outputs"), strict=True):
+            found = node.get("name") if isinstance(node, Mapping) else None
+            span = found[1].span if found else node.span
+            if not entry.name.strip():
+                self._diagnostics.add("LN0502", "`name` takes a text that is not empty", span)
+            elif entry.name in taken:
+                self._diagnostics.add("LN0502", f"`{entry.name}` is the name of another output", span)
+            taken.add(entry.name)
 
     # Files that a configuration includes
 

@@ -341,3 +341,19 @@ def test_no_secret_is_in_what_is_shown_of_a_file_with_a_mistake(tmp_path: Path, 
     shown = "\n".join(map(to_text, loaded.diagnostics))
     assert "geheim" not in shown
     assert "***" in shown
+
+
+@pytest.mark.parametrize(
+    ("names", "messages"),
+    [
+        (["a", "b"], []),
+        (["a", "b", "a"], ["`a` is the name of another output"]),
+        (["file"], ["`file` is the name of another output"]),
+        ([" "], ["`name` takes a text that is not empty"]),
+    ],
+)
+def test_outputs_have_names_of_their_own(tmp_path: Path, names: list[str], messages: list[str]) -> None:
+    entries = [{"name": name, "urls": ["json://127.0.0.1"]} for name in names]
+    loaded = load(tmp_path, yaml.safe_dump({"notify_outputs": entries}))
+    assert [found.message for found in loaded.diagnostics] == messages
+    assert all(found.span is not None and found.span.text.strip("'") == names[-1] for found in loaded.diagnostics)
