@@ -97,19 +97,28 @@ def _rows(rows: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, ...]]:
     for row in rows:
         rules = row.get("rules", ())
         what = "; ".join(rules) if rules else f"stateful ({row['kind']})"
-        tested = str(sum(cases[rule] for rule in rules)) if rules else ""
+        tested = ", ".join(f"{name}: {number}" for name, number in _tests(rules, cases).items())
         others = ", ".join(SURVEYED[source] for source in row["others"]) or "nobody"
         yield code(row["id"]), row["title"], what, tested, others
 
 
-def _cases() -> Counter[str]:
-    """How many cases of the rule tests that ship are about each rule."""
-    found: Counter[str] = Counter()
-    for path in _TESTS.glob("*.yaml"):
+def _tests(rules: Iterable[str], cases: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """How many cases of each file of rule tests are about one of the rules."""
+    found: dict[str, int] = {}
+    for (name, rule), number in cases.items():
+        if rule in rules:
+            found[name] = found.get(name, 0) + number
+    return found
+
+
+def _cases() -> Counter[tuple[str, str]]:
+    """How many cases of the rule tests that ship are about each rule, by file and rule."""
+    found: Counter[tuple[str, str]] = Counter()
+    for path in sorted(_TESTS.glob("*.yaml")):
         for test in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]:
             rules = test.get("rule", ())
             for rule in [rules] if isinstance(rules, str) else rules:
-                found[rule] += len(test["cases"])
+                found[path.name, rule] += len(test["cases"])
     return found
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from lanner.events.values import Json, as_text, as_texts, walk
-from lanner.fields.patches import elements, written
+from lanner.fields.patches import Latest, elements, written
 
 ESCALATION_VERBS = ("escalate", "bind", "impersonate")
 
@@ -28,7 +28,13 @@ class _Entry:
     resources: list[str]
 
 
-def _entries(body: Json) -> Iterator[_Entry]:
+@Latest
+def _entries(body: Json) -> list[_Entry]:
+    """The entries of a role that are about resources."""
+    return [*_read_entries(body)]
+
+
+def _read_entries(body: Json) -> Iterator[_Entry]:
     is_patch = isinstance(body, list)
     for entry in elements(walk(written(body), ("rules",))):
         if not isinstance(entry, dict) or "nonResourceURLs" in entry:

@@ -10,8 +10,9 @@ Source: RFC 6902; evanphx/json-patch, patch.go (what stands before the first sla
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -31,20 +32,35 @@ _MAX_NULLS = 10_000
 _INDEX = re.compile(r"-|-?[0-9]+")
 _ELEMENT = re.compile(r"-?[0-9]*(\+[0-9]+)?")
 
-# The patch that was put together last, and what came of it: every field of an event asks for the same one.
-_latest: tuple[Json, Json] = (None, None)
+
+Result = TypeVar("Result")
+
+
+class Latest(Generic[Result]):
+    """A function of a body that remembers its last result: every field of an event asks for the same one."""
+
+    __slots__ = ("_function", "_known")
+
+    def __init__(self, function: Callable[[Json], Result]) -> None:
+        self._function = function
+        self._known: tuple[Json, Result] | None = None
+
+    def __call__(self, body: Json) -> Result:
+        """The function of a body; nobody changes a decoded body, so that the same one has the same result."""
+        known = self._known
+        if known is None or known[0] is not body:
+            self._known = known = body, self._function(body)
+        return known[1]
 
 
 def written(body: Json) -> Json:
     """The object that a request's body writes, or the part of it that is known."""
-    global _latest  # noqa: PLW0603 - a memory of one, replaced as a whole
-    if not isinstance(body, list):
-        return body
-    known, result = _latest
-    if known is not body:
-        result = _Patched().after(body[:MAX_OPERATIONS])
-        _latest = body, result
-    return result
+    return _put_together(body) if isinstance(body, list) else body
+
+
+@Latest
+def _put_together(body: Json) -> Json:
+    return _Patched().after(body[:MAX_OPERATIONS] if isinstance(body, list) else ())
 
 
 def elements(value: Json) -> Iterator[Json]:
@@ -165,6 +181,8 @@ class _Patched:
 
     def _copy(self, value: Json) -> Json:
         """A copy of its own, so that no value can come to hold itself."""
+        if self._copied > _MAX_COPIED:
+            return None
         data = encode_json(value)
         self._copied += len(data)
         if self._copied > _MAX_COPIED:

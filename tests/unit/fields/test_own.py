@@ -140,6 +140,11 @@ def test_damaged_requests_give_texts_or_nothing(junk: bytes, at: int, byte: int)
         assert isinstance(certificates.organizations(body), list | None)
 
 
+def test_a_request_of_many_headers_has_no_subject() -> None:
+    text = base64.b64encode(b"-----BEGIN C" * 4000).decode()
+    assert certificates.common_name({"spec": {"request": text}}) is None
+
+
 @pytest.mark.parametrize("body", [None, [], {}, {"spec": {"request": 1}}, {"spec": {"request": "%%"}}, {"spec": "x"}])
 def test_what_is_no_request_has_no_subject(body: Json) -> None:
     assert certificates.common_name(body) is None

@@ -1,6 +1,7 @@
 """What a patch writes."""
 
 import json
+from itertools import count
 
 import pytest
 from hypothesis import given
@@ -89,6 +90,14 @@ def test_very_many_operations_and_very_long_paths_are_cut_short() -> None:
     assert isinstance(found, dict)
     assert isinstance(found["m"], dict)
     assert len(found["m"]) == MAX_OPERATIONS
+
+
+def test_a_patch_is_put_together_once_for_all_fields_of_an_event() -> None:
+    numbers = count(1)
+    remembered = patches.Latest(lambda body: next(numbers))
+    first: Json = [1]
+    second: Json = [1]
+    assert [remembered(body) for body in (first, first, second, second, first)] == [1, 1, 2, 2, 3]
 
 
 @pytest.mark.parametrize(
