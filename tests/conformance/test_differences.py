@@ -197,6 +197,13 @@ def test_uri_param_fragment() -> None:
     assert shown(found, "%ka.uri.param[name] %ka.uri.param[watch]") == ["a#b true"]
 
 
+def test_json_patch() -> None:
+    """Falco has no value for fields about the body."""
+    operation = {"op": "add", "path": "/spec/containers/0/securityContext/privileged", "value": True}
+    found = event(verb="patch", requestObject=[operation])
+    assert shown(found, "%ka.req.pod.containers.privileged %kx.pod.containers.privileged") == ["<NA> (true)"]
+
+
 def test_missing_audit_id(tmp_path: Path) -> None:
     """Falco has no value for any `ka` field."""
     assert shown(event(auditID=...), "%ka.verb %ka.user.name") == ["create alice"]

@@ -95,13 +95,9 @@ def test_every_rule_is_described_and_tagged(loaded: LoadedRules) -> None:
         assert rule.exceptions, rule.name
         assert rule.source == "k8s_audit"
         assert "k8s" in rule.tags
-        assert _is_record(rule) or any(tag.startswith("mitre_") for tag in rule.tags), rule.name
-        assert _is_record(rule) or any(re.fullmatch(r"T\d{4}(\.\d{3})?", tag) for tag in rule.tags), rule.name
-        assert _is_record(rule) or any(re.fullmatch(r"MS-TA90[0-4]\d", tag) for tag in rule.tags), rule.name
-
-
-def _is_record(rule: Rule) -> bool:
-    return bool({"tracking", "activity"} & set(rule.tags))
+        assert any(tag.startswith("mitre_") for tag in rule.tags), rule.name
+        assert any(re.fullmatch(r"T\d{4}(\.\d{3})?", tag) for tag in rule.tags), rule.name
+        assert any(re.fullmatch(r"MS-TA90[0-4]\d", tag) for tag in rule.tags), rule.name
 
 
 def test_rules_that_falco_cannot_read_say_so_and_the_others_stay_readable() -> None:
