@@ -17,6 +17,7 @@ from docs.detections import RULES, default_rules, detections
 from docs.keys import ConfigKey, config_keys
 from docs.markup import between, code, page, table
 from docs.migration import flags_and_keys
+from docs.providers import managed_clusters
 from docs.rule_tests import rule_tests
 
 from lanner import LoadResult, compile_rules, load_rules
@@ -240,6 +241,10 @@ def _configuration_guide() -> str:
     return between(text, "example", f"```yaml\n{example}```")
 
 
+def _managed_clusters() -> str:
+    return managed_clusters(_loaded(load_rules([RULES])).rules)
+
+
 def _loaded(result: LoadResult) -> LoadedRules:
     if result.rules is None:
         raise ValueError([found.message for found in result.diagnostics])
@@ -256,6 +261,7 @@ _PAGES: Mapping[str, Callable[[], str]] = {
     "reference/falco-flags-and-keys.md": flags_and_keys,
     "reference/fields.md": _fields,
     "reference/messages.md": _messages,
+    "reference/managed-clusters.md": _managed_clusters,
     "reference/operators.md": _operators,
     "reference/rule-files.md": _rule_files,
     "reference/rule-tests.md": rule_tests,

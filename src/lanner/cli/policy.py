@@ -21,8 +21,9 @@ from lanner.policy.check import Status, Verdict, check_policy
 from lanner.policy.generate import generate_policy
 from lanner.policy.lint import lint_policy
 from lanner.policy.model import Policy
+from lanner.policy.providers import PROVIDERS
 from lanner.policy.reader import read_policy_file
-from lanner.policy.report import is_ok, to_lines, to_object, volume_lines
+from lanner.policy.report import is_ok, provider_lines, to_lines, to_object, volume_lines
 from lanner.policy.volume import Volume
 from lanner.policy.write import to_text
 from lanner.sources.base import Framing, Limits, SourceError
@@ -41,23 +42,43 @@ def policy() -> None:
 
 
 @policy.command("check")
-@click.argument("policy_file", metavar="POLICY")
+@click.argument("policy_file", metavar="[POLICY]", required=False)
 @rules_option
+@click.option("--provider", type=click.Choice([*PROVIDERS]), help="Check what this provider of Kubernetes records.")
 @_format_option
 @color_option
 @click.pass_context
 def check(
-    context: click.Context, policy_file: str, rules_files: tuple[str, ...], output_format: str, color: ColorChoice
+    context: click.Context,
+    *,
+    policy_file: str | None,
+    rules_files: tuple[str, ...],
+    provider: str | None,
+    output_format: str,
+    color: ColorChoice,
 ) -> None:
     """Say which rules an audit policy starves; exit with 1 when one can never fire, or lacks what its condition reads.
 
-    POLICY is the file that the API server has as --audit-policy-file.
+    POLICY is the file that the API server has as --audit-policy-file. With --provider it is what the provider of a
+    managed cluster records, unless you give one.
     """
     console = Console(color=color)
-    found, diagnostics = _read(policy_file, output_format, console)
+    cloud = PROVIDERS[provider] if provider else None
+    if policy_file is not None:
+        found, diagnostics = _read(policy_file, output_format, console)
+    elif cloud is not None:
+        found, diagnostics = cloud.policy(), Diagnostics()
+    else:
+        raise Failure("no policy is given", "name a file, or a provider of managed clusters with `--provider`")
     rules = enabled_rules(rules_files, console)
-    verdicts = check_policy(found, rules)
-    _print(found, verdicts, diagnostics, output_format, console)
+    verdicts = check_policy(found, rules, [part.path for part in cloud.absent] if cloud else ())
+    if output_format == "json":
+        report = {"provider": provider, "rules": [to_object(verdict, found) for verdict in verdicts]}
+        click.echo(json.dumps({**to_json(diagnostics.ordered()), "ok": is_ok(verdicts), **report}, indent=2))
+    else:
+        show(diagnostics.ordered(), sys.stdout, console)
+        for line in (*(provider_lines(cloud) if cloud else ()), *to_lines(verdicts, found)):
+            click.echo(printable(line))
     context.exit(ExitCode.DONE if is_ok(verdicts) else ExitCode.FAILED)
 
 
@@ -144,16 +165,3 @@ def _read(policy_file: str, output_format: str, console: Console) -> tuple[Polic
         raise Failure(f"the policy has {number}", "an API server refuses it, or runs another one than was written")
     lint_policy(found, diagnostics)
     return found, diagnostics
-
-
-def _print(
-    found: Policy, verdicts: Sequence[Verdict], diagnostics: Diagnostics, output_format: str, console: Console
-) -> None:
-    if output_format == "json":
-        rules = [to_object(verdict, found) for verdict in verdicts]
-        report = {**to_json(diagnostics.ordered()), "ok": is_ok(verdicts), "rules": rules}
-        click.echo(json.dumps(report, indent=2))
-        return
-    show(diagnostics.ordered(), sys.stdout, console)
-    for line in to_lines(verdicts, found):
-        click.echo(printable(line))

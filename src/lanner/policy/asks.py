@@ -21,7 +21,7 @@ from lanner.condition import Call, Check, Field, ListName, Literal, LiteralList
 from lanner.condition.ast import Argument, ArgumentList, checks
 from lanner.events.schema import EventSchema, Path
 from lanner.fields.catalogue import FIELDS
-from lanner.fields.spec import event_members, least_level
+from lanner.fields.spec import Derived, event_members, least_level
 from lanner.policy.model import AuditLevel
 
 
@@ -62,12 +62,14 @@ class Need:
         field: As the rule spells it.
         level: The least level that fills it.
         members: The members of the event that it reads.
+        paths: The parts of the event that it reads; `("requestURI", "?")` is the URI's query.
         is_printed: Whether only the rule's output reads it.
     """
 
     field: str
     level: AuditLevel
     members: frozenset[str]
+    paths: tuple[Path, ...]
     is_printed: bool
 
 
@@ -97,14 +99,16 @@ class Asks:
 
     Attributes:
         rules: The rules.
+        absent: Parts that events never have, whatever the policy.
         formulas: One for each rule.
         atoms: The checks, ready for code.
         checks: As in the conditions, by the number of their atom.
         parts: What decides each atom.
     """
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], absent: Iterable[Path] = ()) -> None:
         self.rules = tuple(rules)
+        self.absent = frozenset(absent)
         found = [check for rule in self.rules for check in checks(rule.condition)]
         operands = [operand for check in found for operand in _operands(check)]
         self._schema = EventSchema([*_PARTS, *(path for operand in operands for path in paths(operand))])
@@ -128,7 +132,13 @@ class Asks:
         atom, check = self.atoms[number], self.checks[number]
         found = {_PARTS.get(path, Part.REST) for path in paths(check.left)}
         is_plain = atom.right is None and len(found) == 1 and "c." not in atom.operand.code
+        if any(self.is_absent(need) for need in self.needs(number)):
+            return Part.REST
         return found.pop() if is_plain else Part.REST
+
+    def is_absent(self, need: Need) -> bool:
+        """Whether a field reads a part that events never have."""
+        return any(path[: len(part)] == part for path in need.paths for part in self.absent)
 
     def numbers(self, part: Part) -> tuple[int, ...]:
         """The atoms that a part decides."""
@@ -163,11 +173,11 @@ class Asks:
     def needs(self, number: int) -> tuple[Need, ...]:
         """The fields that an atom reads."""
         check = self.checks[number]
-        return tuple(_need(each, is_printed=False) for operand in _operands(check) for each in fields(operand))
+        return tuple(need_of(each) for operand in _operands(check) for each in fields(operand))
 
     def needs_printed(self, rule: Rule) -> tuple[Need, ...]:
         """The fields that a rule's output reads, beside those of its condition."""
-        found = {_need(each, is_printed=True) for part in rule.output.fields for each in fields(part.operand)}
+        found = {need_of(each, is_printed=True) for part in rule.output.fields for each in fields(part.operand)}
         return tuple(sorted(found, key=lambda need: need.field))
 
 
@@ -206,8 +216,11 @@ def _operands(check: Check) -> tuple[Argument, ...]:
     return (check.left, check.right) if isinstance(check.right, Call) else (check.left,)
 
 
-def _need(field: Field, *, is_printed: bool) -> Need:
+def need_of(field: Field, *, is_printed: bool = False) -> Need:
+    """What a field reads."""
     spec = FIELDS[field.name]
     name = field.name if field.argument is None else f"{field.name}[{field.argument}]"
     level = AuditLevel.of(least_level(spec, field.argument))
-    return Need(name, level, frozenset(event_members(spec.extract, field.argument)), is_printed)
+    is_derived = isinstance(spec.extract, Derived)
+    read = tuple((*path, "?") if is_derived and path == ("requestURI",) else path for path in paths(field))
+    return Need(name, level, frozenset(event_members(spec.extract, field.argument)), read, is_printed)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lanner.compiler.load import Rule
+from lanner.events.schema import Path
 from lanner.policy.api import members
 from lanner.policy.asks import Asks, Need
 from lanner.policy.collect import make_probes
-from lanner.policy.meeting import Judge, Meeting, is_absent
-from lanner.policy.model import AuditLevel, Policy, Request
+from lanner.policy.meeting import Judge, Meeting
+from lanner.policy.model import AuditLevel, Decision, Policy, Request
 from lanner.policy.probes import Situation
 from lanner.policy.satisfy import Answer
 
@@ -74,22 +75,41 @@ class Verdict:
         return tuple(sorted(found, key=lambda need: (need.is_printed, need.field)))
 
 
-def check_policy(policy: Policy, rules: Iterable[Rule]) -> list[Verdict]:
-    """Say for each rule what the policy does to it."""
-    asks = Asks(rules)
+def check_policy(policy: Policy, rules: Iterable[Rule], absent: Iterable[Path] = ()) -> list[Verdict]:
+    """Say for each rule what the policy does to it.
+
+    Args:
+        policy: What is recorded.
+        rules: The rules.
+        absent: Parts that events never have, whatever the policy.
+    """
+    asks = Asks(rules, absent)
     judge = Judge(asks, make_probes(asks, policy))
+    decisions: dict[object, Decision] = {}
     verdicts = []
     for number, rule in enumerate(asks.rules):
-        found = _findings(policy, judge, number, forged=False) or _findings(policy, judge, number, forged=True)
+        found: tuple[Finding, ...] = ()
+        for forged in (False, True):
+            found = found or _findings(policy, judge, number, decisions, forged=forged)
         verdicts.append(Verdict(rule, _status(found), found))
     return verdicts
 
 
-def _findings(policy: Policy, judge: Judge, rule: int, *, forged: bool) -> tuple[Finding, ...]:
+def _findings(
+    policy: Policy, judge: Judge, rule: int, decisions: dict[object, Decision], *, forged: bool
+) -> tuple[Finding, ...]:
+    """What becomes of the requests that a rule asks for; `decisions` are those that the policy made so far."""
     meeting = Meeting(judge, rule)
     found: dict[object, Finding] = {}
+    seen: set[object] = set()
     for situation in judge.probes.situations(rule, judge.asks.formulas[rule], forged=forged):
-        finding = _finding(policy, meeting, situation)
+        classes = (forged, situation.classes)
+        decision = decisions.get(classes)
+        if decision is None:
+            decision = decisions[classes] = policy.decide(situation.request())
+        same = (situation.key, decision.rule)
+        finding = None if same in seen else _finding(decision, meeting, situation)
+        seen.add(same)
         if finding is None:
             continue
         key = (finding.fate, finding.policy_rule, finding.missing, finding.stages)
@@ -98,13 +118,12 @@ def _findings(policy: Policy, judge: Judge, rule: int, *, forged: bool) -> tuple
     return tuple(found.values())
 
 
-def _finding(policy: Policy, meeting: Meeting, situation: Situation) -> Finding | None:
+def _finding(decision: Decision, meeting: Meeting, situation: Situation) -> Finding | None:
     """What becomes of a request; None where the rule does not ask for it."""
     wanted = meeting.wanted(situation)
     if not wanted:
         return None
-    request = situation.request
-    decision = policy.decide(request)
+    request = situation.request()
     recorded = [stage for stage in wanted if decision.records(stage)]
     fed = {stage: answer for stage in recorded if (answer := meeting.answer(situation, stage, decision.level))}
     missing: tuple[Need, ...] = ()
@@ -116,8 +135,10 @@ def _finding(policy: Policy, meeting: Meeting, situation: Situation) -> Finding 
         fate = Fate.FED if fed else Fate.FIELDS_MISSING
         best = max(wanted, key=lambda stage: len(members(request, stage)))
         read = meeting.read(situation, best)
-        there = [members(request, stage) for stage in fed or recorded]
-        lacking = [tuple(need for need in read if is_absent(need, each, decision.level)) for each in there]
+        lacking = [
+            tuple(need for need in read if meeting.lacks(need, situation, stage, decision.level))
+            for stage in fed or recorded
+        ]
         missing = min(lacking, key=len)
     answer = max((fed or wanted).values())
     return Finding(fate, decision.rule, decision.level, missing, omitted, request, answer)

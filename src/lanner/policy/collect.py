@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lanner.compiler.operands import paths as paths_of
@@ -32,8 +33,8 @@ def make_probes(asks: Asks, policy: Policy | None, users: Iterable[str] = ()) ->
     known |= {*texts(by_part[Part.NAMESPACE]), *texts(by_part[Part.NAME])}
     values = ["", FRESH, *sorted(known)]
 
-    def classes(decide: Callable[[Any, Any], Any], trait: Callable[[Any], Any] = type) -> Callable[[Any], Any]:
-        return lambda value: (trait(value), tuple(decide(rule, value) for rule in rules))
+    def classes(decide: Callable[[Any, Any], Any], trait: Callable[[Any], Any] = type) -> _Classes:
+        return _Classes(lambda value: tuple(decide(rule, value) for rule in rules), trait)
 
     namespaces = _choices(
         asks,
@@ -65,7 +66,11 @@ def make_probes(asks: Asks, policy: Policy | None, users: Iterable[str] = ()) ->
         namespaces=namespaces,
         names=names,
         both=[
-            Choice(space.value, {**space.truths, **name.truths}, (space.policy_class, name.policy_class))
+            Choice(
+                space.value,
+                {**space.truths, **name.truths},
+                space.policy_class * len(names) + name.policy_class,
+            )
             for space, name in zip(namespaces, names, strict=False)
             if space.value == name.value
         ],
@@ -74,6 +79,19 @@ def make_probes(asks: Asks, policy: Policy | None, users: Iterable[str] = ()) ->
         stages={stage: _truths(asks, Part.STAGE, [{"stage": stage}])[0] for stage in STAGES},
         levels={level: _truths(asks, Part.LEVEL, [{"level": level.text}])[0] for level in AuditLevel},
     )
+
+
+class _Classes:
+    """Numbers for what the policy, and Kubernetes, do not tell apart."""
+
+    def __init__(self, decide: Callable[[Any], Any], trait: Callable[[Any], Any]) -> None:
+        self._decide = decide
+        self.trait = trait
+        self._numbers: dict[Any, int] = {}
+
+    def number(self, value: Any) -> int:
+        """The number of a value's class."""
+        return self._numbers.setdefault((self.trait(value), self._decide(value)), len(self._numbers))
 
 
 def _truths(asks: Asks, part: Part, events: list[dict[str, Any]]) -> list[dict[int, bool]]:
@@ -86,11 +104,14 @@ def _choices(
     part: Part,
     values: Sequence[Value],
     event: Callable[[Value], dict[str, Any]],
-    policy_class: Callable[[Value], Any],
+    classes: _Classes,
 ) -> list[Choice[Value]]:
     values = list(dict.fromkeys(values))
     truths = _truths(asks, part, [event(value) for value in values])
-    found = [Choice(value, each, policy_class(value)) for value, each in zip(values, truths, strict=True)]
+    found = [
+        Choice(value, each, classes.number(value), classes.trait(value))
+        for value, each in zip(values, truths, strict=True)
+    ]
     return found if part is Part.VERB else found + _assumed(asks.numbers(part), found)
 
 
@@ -98,10 +119,10 @@ def _assumed(numbers: Iterable[int], found: list[Choice[Value]]) -> list[Choice[
     """For each atom that no value makes true, an unknown value that does."""
     fresh = found[min(1, len(found) - 1)]
     never = [number for number in numbers if not any(choice.truths[number] for choice in found)]
-    return [Choice(fresh.value, {**fresh.truths, number: True}, fresh.policy_class) for number in never]
+    return [replace(fresh, truths={**fresh.truths, number: True}) for number in never]
 
 
-def _targets(asks: Asks, policy: Policy | None, policy_class: Callable[[Target], Any]) -> list[Choice[Target]]:
+def _targets(asks: Asks, policy: Policy | None, classes: _Classes) -> list[Choice[Target]]:
     resources = list(_resources(policy, lambda member: _asked(asks, ("objectRef", member))))
     events = [
         {"objectRef": {"resource": each.name, "subresource": each.subresource or None, "apiGroup": each.group or None}}
@@ -109,7 +130,8 @@ def _targets(asks: Asks, policy: Policy | None, policy_class: Callable[[Target],
     ]
     truths = _truths(asks, Part.TARGET, events)
     found: list[Choice[Target]] = [
-        Choice(each, known, policy_class(each)) for each, known in zip(resources, truths, strict=True)
+        Choice(each, known, classes.number(each), classes.trait(each))
+        for each, known in zip(resources, truths, strict=True)
     ]
     uris = [text for number in asks.numbers(Part.URI) for text in literals(asks.checks[number])]
     prefixes = [url for rule in (policy.rules if policy else ()) for url in rule.non_resource_urls]
@@ -120,7 +142,8 @@ def _targets(asks: Asks, policy: Policy | None, policy_class: Callable[[Target],
     known = _truths(asks, Part.URI, [{"requestURI": path} for path in paths])
     # INVARIANT: a path stays last: what it decides of the URI is known, while a resource's URI has any query
     return found + [
-        Choice(path, {**nothing, **each}, policy_class(path)) for path, each in zip(paths, known, strict=True)
+        Choice(path, {**nothing, **each}, classes.number(path), classes.trait(path))
+        for path, each in zip(paths, known, strict=True)
     ]
 
 

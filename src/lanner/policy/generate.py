@@ -125,10 +125,10 @@ class _Needs:
         for situation in judge.probes.situations(number, formula, forged=forged, users=COMPONENTS):
             cell = self._cell(meeting, situation)
             is_asked = is_asked or cell is not NOTHING
-            for key in product(situation.targets, situation.verbs) if cell is not NOTHING else ():
+            for key in product(situation.target.alike, situation.verb.alike) if cell is not NOTHING else ():
                 self.reasons.setdefault((*key, cell.level), {})[name] = None
                 self.everyone[key] = self.everyone.get(key, NOTHING) | cell
-                if situation.request.user in COMPONENTS:
+                if situation.subject.value[0] in COMPONENTS:
                     self.components[key] = self.components.get(key, NOTHING) | cell
         return is_asked
 
@@ -139,7 +139,7 @@ class _Needs:
         needed: frozenset[str] = frozenset(wanted)
         level = AuditLevel.METADATA
         managed = False
-        best = max(wanted, key=lambda stage: (len(members(situation.request, stage)), stage == "ResponseComplete"))
+        best = max(wanted, key=lambda stage: (len(members(situation.request(), stage)), stage == "ResponseComplete"))
         left = shape(meeting.left(situation, best))
         if all(shape(meeting.left(situation, stage)) == left for stage in wanted):
             needed = frozenset({best})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from lanner.compiler.formula import Formula, reduce
@@ -47,22 +47,20 @@ class Meeting:
 
     def wanted(self, situation: Situation) -> dict[str, Answer]:
         """The stages at which the rule could fire on the request under some policy; a panic counts if nothing else."""
-        return self._wanted(situation, stages(situation.request)) or self._wanted(situation, ("Panic",))
+        return self._wanted(situation, stages(situation.request())) or self._wanted(situation, ("Panic",))
 
     def _wanted(self, situation: Situation, at: Sequence[str]) -> dict[str, Answer]:
-        answers = {stage: max(self.answer(situation, stage, FULL, stated) for stated in self._levels) for stage in at}
+        answers = {
+            stage: max(self._answer(self._left(situation, stage, FULL, stated)) for stated in self._levels)
+            for stage in at
+        }
         return {stage: answer for stage, answer in answers.items() if answer}
 
-    def answer(self, situation: Situation, stage: str, level: AuditLevel, stated: AuditLevel | None = None) -> Answer:
-        """Whether the rule can fire on the request at a stage, when it has what a level records.
+    def answer(self, situation: Situation, stage: str, level: AuditLevel) -> Answer:
+        """Whether the rule can fire on the request at a stage, when it is recorded at a level."""
+        return self._answer(self._left(situation, stage, level, level, self._judge.asks.is_absent))
 
-        Args:
-            situation: The request.
-            stage: Of the event.
-            level: What is recorded.
-            stated: The level that the event says it has; None for the same.
-        """
-        left = self._left(situation, stage, level, stated or level)
+    def _answer(self, left: Formula) -> Answer:
         if isinstance(left, bool):
             return Answer.YES if left else Answer.NO
         key = shape(left)
@@ -70,13 +68,17 @@ class Meeting:
             self._answers[key] = self._judge.solver.solve(left, self._within)
         return self._answers[key]
 
+    def lacks(self, need: Need, situation: Situation, stage: str, level: AuditLevel) -> bool:
+        """Whether a field has no value at a stage and a level."""
+        return is_absent(need, members(situation.request(), stage), level) or self._judge.asks.is_absent(need)
+
     def left(self, situation: Situation, stage: str) -> Formula:
         """What is left of the condition at a stage, when all is recorded."""
         return self._left(situation, stage, FULL, self._levels[-1])
 
     def read(self, situation: Situation, stage: str, *, outputs: bool = True) -> tuple[Need, ...]:
         """The fields that the rule reads of an event of the stage, and that this can have; the output's come last."""
-        there = members(situation.request, stage)
+        there = members(situation.request(), stage)
         left = rule_atoms(self.left(situation, stage))
         needs = {need for number in left for need in self._judge.needs[number]}
         in_condition = {need.field for need in needs}
@@ -84,12 +86,28 @@ class Meeting:
         found = (need for need in needs if not is_absent(need, there, FULL))
         return tuple(sorted(found, key=lambda need: (need.is_printed, need.field)))
 
-    def _left(self, situation: Situation, stage: str, level: AuditLevel, stated: AuditLevel) -> Formula:
+    def _left(
+        self,
+        situation: Situation,
+        stage: str,
+        level: AuditLevel,
+        stated: AuditLevel,
+        never: Callable[[Need], bool] = lambda need: False,
+    ) -> Formula:
+        """What is left of the condition.
+
+        Args:
+            situation: The request.
+            stage: Of the event.
+            level: What is recorded.
+            stated: The level that the event says it has.
+            never: Which fields have no value in any case.
+        """
         judge = self._judge
         known = {**judge.probes.stages[stage], **judge.probes.levels[stated]}
-        there = members(situation.request, stage)
+        there = members(situation.request(), stage)
         for number in self._within:
-            if any(is_absent(need, there, level) for need in judge.needs[number]):
+            if any(is_absent(need, there, level) or never(need) for need in judge.needs[number]):
                 known[number] = judge.nothing[number]
         return reduce(situation.left, known, {})
 

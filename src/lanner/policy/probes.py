@@ -36,13 +36,27 @@ class Choice(Generic[Value]):
     Attributes:
         truths: Of the atoms that this part decides.
         policy_class: Equal for values that the policy does not tell apart.
+        trait: Equal for values of which Kubernetes writes the same kinds of event.
         alike: The values that this one stands for.
+        signature: Equal for values that a rule does not tell apart.
     """
 
     value: Value
     truths: Mapping[int, bool]
-    policy_class: Any
+    policy_class: int
+    trait: Any = None
     alike: tuple[Value, ...] = ()
+    signature: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where an object is: its place, and what that decides."""
+
+    place: Place
+    truths: Mapping[int, bool]
+    policy_class: tuple[int, ...]
+    signature: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +65,29 @@ class Situation:
 
     Attributes:
         left: What is left of the condition for it.
-        targets: The targets that neither the rule nor the policy tells apart from the request's.
-        verbs: The verbs, likewise.
+        key: Equal for requests that are the same to the rule.
     """
 
-    request: Request
+    target: Choice[Target]
+    verb: Choice[str]
+    spot: Spot
+    subject: Choice[Subject]
     left: Formula
-    targets: tuple[Target, ...]
-    verbs: tuple[str, ...]
+    key: tuple[Any, ...]
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        """Equal for requests that are the same to the policy."""
+        return (
+            self.target.policy_class,
+            self.verb.policy_class,
+            self.spot.policy_class,
+            self.subject.policy_class,
+        )
+
+    def request(self) -> Request:
+        """The request."""
+        return request(self.target.value, self.verb.value, self.spot.place, self.subject.value)
 
 
 @dataclass(slots=True)
@@ -88,31 +117,50 @@ class Probes:
             users: Names that are told apart from others in any case.
         """
         own = frozenset(rule_atoms(self.asks.formulas[rule]))
-        places = _Places(*([each[0], *distinct(each[1:], own)] for each in (self.namespaces, self.names, self.both)))
+        places = _Places(*([*distinct(each[:1], own), *distinct(each[1:], own, first=1)] for each in self._spots()))
         subjects = distinct(self.forged if forged else self.subjects, own, lambda each: each[0] in users and each[0])
         verbs = {is_resource: distinct(each, own) for is_resource, each in self.verbs.items()}
+        memo: dict[Any, Formula] = {(): formula}
         for target in distinct(self.targets, own):
-            left = reduce(formula, target.truths, {})
-            for verb in verbs[isinstance(target.value, Resource)] if left is not False else ():
-                less = reduce(left, verb.truths, {})
-                for place, truths in places.of(target.value, verb.value) if less is not False else ():
-                    here = reduce(less, truths, {})
+            for verb in verbs[isinstance(target.value, Resource)]:
+                left = _memoised(memo, ((), target.signature, verb.signature), formula, (target.truths, verb.truths))
+                for spot in places.of(target.value, verb.value) if left is not False else ():
+                    here_key = (target.signature, verb.signature, spot.signature)
+                    here = _memoised(memo, here_key, left, (spot.truths,))
                     for subject in subjects if here is not False else ():
-                        rest = reduce(here, subject.truths, {})
+                        rest = _memoised(memo, (*here_key, subject.signature), here, (subject.truths,))
                         if rest is not False:
-                            made = request(target.value, verb.value, place, subject.value)
-                            yield Situation(made, rest, target.alike, verb.alike)
+                            key = (*here_key, subject.signature, target.trait, verb.trait, subject.trait)
+                            yield Situation(target, verb, spot, subject, rest, key)
+
+    def _spots(self) -> tuple[list[Choice[str]], ...]:
+        return self.namespaces, self.names, self.both
+
+
+def _memoised(
+    memo: dict[Any, Formula], key: tuple[Any, ...], formula: Formula, truths: tuple[Mapping[int, bool], ...]
+) -> Formula:
+    """What is left of a formula, worked out once for each key."""
+    found = memo.get(key)
+    if found is None:
+        found = memo[key] = reduce(formula, {number: truth for each in truths for number, truth in each.items()}, {})
+    return found
 
 
 def distinct(
-    choices: Iterable[Choice[Value]], own: frozenset[int], mark: Callable[[Value], object] = type
+    choices: Iterable[Choice[Value]], own: frozenset[int], mark: Callable[[Value], object] = type, first: int = 0
 ) -> list[Choice[Value]]:
-    """One value for each difference that atoms, the policy and a mark make."""
+    """One value for each difference that atoms, the policy and a mark make; signatures count from `first`."""
     found: dict[Any, list[Choice[Value]]] = {}
+    signatures: dict[Any, int] = {}
     for choice in choices:
-        truths = tuple(truth for number, truth in choice.truths.items() if number in own)
+        truths = tuple([truth for number, truth in choice.truths.items() if number in own])
+        signatures.setdefault(truths, len(signatures) + first)
         found.setdefault((truths, choice.policy_class, mark(choice.value)), []).append(choice)
-    return [replace(first, alike=(first.value, *(each.value for each in more))) for first, *more in found.values()]
+    return [
+        replace(same[0], alike=tuple(each.value for each in same), signature=signatures[key[0]])
+        for key, same in found.items()
+    ]
 
 
 def request(target: Target, verb: str, place: Place, subject: Subject) -> Request:
@@ -153,24 +201,34 @@ class _Places:
     names: Sequence[Choice[str]]
     both: Sequence[Choice[str]]
 
-    def of(self, target: Target, verb: str) -> Iterator[tuple[Place, Mapping[int, bool]]]:
+    def of(self, target: Target, verb: str) -> Iterator[Spot]:
         """The places of a request, and what each decides."""
         no_space, no_name = self.namespaces[0], self.names[0]
         if isinstance(target, str):
-            yield ("", "", ""), {**no_space.truths, **no_name.truths}
+            yield _spot("", no_space, no_name, no_name)
             return
         is_list = verb in ("list", "watch")
         is_new = verb == "create" and not target.subresource
         is_one = not (is_list or is_new or verb == "deletecollection")
         if is_one and (target.group, target.name) == ("", "namespaces"):
-            yield from (((each.value,) * 3, each.truths) for each in self.both[1:])
+            for each in self.both[1:]:
+                yield Spot((each.value,) * 3, each.truths, (-1, each.policy_class), (-1, each.signature))
             return
         names = self.names[1:] if is_one else [no_name] if verb == "deletecollection" else self.names
         spaces = (self.namespaces if is_list else self.namespaces[1:]) if target.is_namespaced else [no_space]
         for space in spaces:
             for name in names:
-                place = (space.value, "" if is_new else name.value, name.value)
-                yield place, {**space.truths, **name.truths}
+                yield _spot(space.value, space, no_name if is_new else name, name)
+
+
+def _spot(value: str, space: Choice[str], asked: Choice[str], name: Choice[str]) -> Spot:
+    """The place in a namespace, of an object with one name in the URL and another in the event."""
+    return Spot(
+        (value, asked.value, name.value),
+        {**space.truths, **name.truths},
+        (space.policy_class, asked.policy_class),
+        (space.signature, name.signature),
+    )
 
 
 def groups_of(user: str) -> tuple[str, ...]:

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from lanner.policy.asks import Need
+from lanner.condition import Field
+from lanner.fields.catalogue import FIELDS
+from lanner.policy.asks import Need, need_of
 from lanner.policy.check import Fate, Finding, Status, Verdict
 from lanner.policy.model import AuditLevel, Policy, Request
+from lanner.policy.providers import Absent, Provider
 from lanner.policy.satisfy import FRESH
 from lanner.policy.volume import Volume
 
@@ -25,6 +28,8 @@ TITLES: Mapping[Status, tuple[str, str]] = MappingProxyType(
 """What is said of one rule and of several of each status, in the order of the report."""
 
 _MAX_FINDINGS = 8
+_MAX_LISTED = 40
+"""Rules that are shown one by one, each with its reasons; more are grouped by what they lack."""
 
 
 def is_ok(verdicts: Iterable[Verdict]) -> bool:
@@ -34,6 +39,28 @@ def is_ok(verdicts: Iterable[Verdict]) -> bool:
     )
 
 
+def provider_lines(provider: Provider) -> Iterator[str]:
+    """What is known of a provider."""
+    yield f"{provider.title} (from: {provider.basis})"
+    if not provider.is_published:
+        yield "The audit policy is not published: below is what would hold if everything were recorded."
+    yield from (f"- {note}" for note in provider.notes)
+    yield ""
+    if provider.absent:
+        yield "never in the log:"
+        for part in provider.absent:
+            yield f"  {part.what} ({', '.join(fields_of(part)) or 'no field of its own'}); instead: {part.instead}"
+        yield ""
+
+
+def fields_of(absent: Absent) -> tuple[str, ...]:
+    """The fields that stay empty where a part of the event is missing."""
+    found = (
+        need_of(Field(spec.name)) for spec in FIELDS.values() if not spec.arg_required or spec.source == "k8s_audit"
+    )
+    return tuple(need.field for need in found if any(path[: len(absent.path)] == absent.path for path in need.paths))
+
+
 def to_lines(verdicts: Sequence[Verdict], policy: Policy) -> Iterator[str]:
     """The report: rules by what becomes of them, the worst first, each with the reasons."""
     for status, (of_one, of_many) in TITLES.items():
@@ -41,6 +68,10 @@ def to_lines(verdicts: Sequence[Verdict], policy: Policy) -> Iterator[str]:
         if not found:
             continue
         yield f"1 rule {of_one}:" if len(found) == 1 else f"{len(found)} rules {of_many}:"
+        if status is Status.MISSING_FIELDS and len(found) > _MAX_LISTED:
+            yield from (f"  {line}" for line in _by_missing(found))
+            yield ""
+            continue
         for verdict in found:
             yield f"  {verdict.rule.name}"
             if status not in (Status.FIRES, Status.OFF):
@@ -48,17 +79,29 @@ def to_lines(verdicts: Sequence[Verdict], policy: Policy) -> Iterator[str]:
         yield ""
 
 
+def _by_missing(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """Rules by the fields that they lack, where they are many."""
+    groups: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        names = (f"{need.field} (output)" if need.is_printed else need.field for need in verdict.missing)
+        groups.setdefault(", ".join(names), []).append(verdict.rule.name)
+    for fields, rules in sorted(groups.items(), key=lambda group: -len(group[1])):
+        yield f"no {fields}:"
+        yield f"  {', '.join(rules)}"
+
+
 def _reasons(verdict: Verdict, policy: Policy) -> Iterator[str]:
     found = [each for each in verdict.findings if each.fate is not Fate.FED or each.missing]
     for finding in found[:_MAX_FINDINGS]:
-        yield _reason(finding, policy)
+        yield reason(finding, policy)
     if len(found) > _MAX_FINDINGS:
         yield f"and {len(found) - _MAX_FINDINGS} more"
     if verdict.status is Status.UNKNOWN and not found:
         yield "its condition is beyond what can be decided without events"
 
 
-def _reason(finding: Finding, policy: Policy) -> str:
+def reason(finding: Finding, policy: Policy) -> str:
+    """What becomes of some requests, and why."""
     what = describe(finding.example)
     by = _place(finding, policy)
     match finding.fate:

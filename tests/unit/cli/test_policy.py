@@ -105,3 +105,30 @@ def test_what_the_generated_policy_does_not_feed_is_said(lanner: Lanner, tmp_pat
     ran = lanner("policy", "generate", "-r", path, "--no-secret-bodies")
     assert "1 rule not fed in full (R)" in ran.err
     assert "# 1 rule not fed in full (R)" in ran.out
+
+
+def test_a_provider_stands_for_its_policy_and_its_gaps(lanner: Lanner, tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(
+        "- {rule: Masters, desc: d, condition: 'ka.user.groups intersects (system:masters) and ka.verb = create',"
+        " output: o, priority: INFO, source: k8s_audit}\n"
+        "- {rule: Deleted, desc: d, condition: 'ka.verb = patch and ka.target.subresource = scale and ka.user.name exists',"
+        " output: o, priority: INFO, source: k8s_audit}\n"
+    )
+    ran = lanner("policy", "check", "--provider", "gke", "-r", path)
+    assert ran.code == 1
+    assert ran.out.startswith("Google Kubernetes Engine (from: ")
+    assert "the groups of the user (ka.user.groups); instead: `ka.user.name`" in ran.out
+    assert "1 rule can never fire:\n  Masters\n" in ran.out
+    assert "1 rule fires:\n  Deleted\n" in ran.out
+    assert lanner("policy", "check", "--provider", "eks", "-r", path).code == 0
+
+
+def test_a_provider_that_publishes_nothing_is_said_to(lanner: Lanner, rules: Path) -> None:
+    assert "The audit policy is not published" in lanner("policy", "check", "--provider", "aks", "-r", rules).out
+
+
+def test_without_a_policy_and_a_provider_the_command_says_what_to_give(lanner: Lanner) -> None:
+    ran = lanner("policy", "check")
+    assert ran.code == 2
+    assert "no policy is given" in ran.err
