@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,8 @@ from lanner.workbench.rulebook import RuleBook
 from lanner.workbench.runner import Outcome, run_cases
 from lanner.workbench.suites import ReadyCase, read_suite
 from lanner.workbench.update import updated, write
+
+_RULE_FILE = re.compile(r"(?:[ \t]*(?:#[^\n]*|---[ \t]*)?\n)*-[ \t]")
 
 
 @click.command("test")
@@ -91,7 +94,7 @@ def test_rules(
 
 
 def _sources(paths: Sequence[str], console: Console) -> list[SourceFile]:
-    """The test files.
+    """The test files; of a folder or pattern without the rule files that stand there too, which are lists.
 
     Raises:
         Failure: One of them cannot be read.
@@ -99,7 +102,8 @@ def _sources(paths: Sequence[str], console: Console) -> list[SourceFile]:
     with as_file(files("lanner") / "data" / "rule_tests") as defaults:
         sources, found = read_rule_files([*_expanded(paths)] or [str(defaults)])
     _refuse_errors(found, len(sources), console)
-    return sources
+    named = set(paths)
+    return [source for source in sources if source.name in named or not _RULE_FILE.match(source.text)]
 
 
 def _updated(source: SourceFile, book: RuleBook, patterns: Sequence[str], console: Console) -> SourceFile:
@@ -132,7 +136,7 @@ def _cases(sources: Sequence[SourceFile], book: RuleBook, console: Console) -> l
 def _refuse_errors(found: Diagnostics, number: int, console: Console) -> None:
     show(found.ordered(), sys.stderr, console)
     if found.errors:
-        raise Failure(totals(found, number), "no test was run")
+        raise Failure(totals(found, number) if number else "there is nothing to read", "no test was run")
 
 
 def _expanded(paths: Sequence[str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from lanner.config.section import PRIORITIES, WORDS
 
 ALERT = "alert"
 NONE = "none"
+EACH = "each"
 """Words of `expect` that are no names of rules."""
 
 
@@ -71,8 +72,8 @@ class Case(EventSpec, frozen=True, kw_only=True):
     expect: Annotated[
         str | Expected | list[str | Expected] | None,
         _key(
-            "`none`; or the alerts, in any order, one entry for each: the name of a rule, `alert` for one of the rule "
-            "that `rule` names, or a mapping."
+            "`none`; `each` for one alert of every event, by the rule that `rule` names; or the alerts, in any order, "
+            "one entry for each: the name of a rule, `alert` for one of that rule, or a mapping."
         ),
     ] = None
 

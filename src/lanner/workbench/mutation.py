@@ -1,8 +1,8 @@
 """Mutants: rules with one mistake each, and whether a test notices.
 
 A mutant is made by one of the edits in `_edits`: a part is left out, `and` and `or` change places, a check is turned
-into its opposite, an operator becomes a wider one, a transformer or one of the values in parentheses is left out. Named
-lists and regular expressions stay as they are, and so do exceptions, which are values that users give.
+into its opposite, an operator becomes a wider one, a transformer, one of the values in parentheses or an alternative of
+a regular expression is left out. Named lists stay as they are, and so do exceptions, which are values that users give.
 
 A test notices when the rule raises more or fewer alerts on a case's events than without the mistake. Mutants of a macro
 are tried in every rule that uses it; one test of one of them is enough.
@@ -16,11 +16,12 @@ from typing import TypeAlias
 
 from lanner.compiler.check import operand_kind
 from lanner.compiler.scope import Scope
-from lanner.condition import And, Call, Check, Expr, LiteralList, Not, Or, to_text
+from lanner.condition import And, Call, Check, Expr, Literal, LiteralList, Not, Or, to_text
 from lanner.condition.ast import children
 from lanner.diagnostics import Span
 from lanner.rules.versions import AUDIT_SOURCE, PLUGINS
 from lanner.workbench.evidence import Path, Sheet, Unit, own_nodes, place_of
+from lanner.workbench.patterns import without_alternatives
 from lanner.workbench.wording import written
 
 Edit: TypeAlias = Callable[[Expr], Expr | None]
@@ -127,6 +128,10 @@ def _check_edits(check: Check) -> Iterator[tuple[str, Edit]]:
             if item.place and check.place and item.place.text is check.place.text:
                 yield f"`{to_text(item)}` left out of `{text}`", _without_item(at, item.text)
 
+    if check.operator == "regex" and isinstance(check.right, Literal):
+        for alternative, pattern in without_alternatives(check.right.text):
+            yield f"`{alternative}` left out of `{text}`", _with_pattern(check.right.text, pattern)
+
 
 def _is_list(check: Check) -> bool:
     kind = operand_kind(check.left, Scope.of(AUDIT_SOURCE, PLUGINS), [])
@@ -155,6 +160,15 @@ def _without_child(at: int) -> Edit:
 
 def _with_operator(operator: str) -> Edit:
     return lambda node: replace(node, operator=operator) if isinstance(node, Check) else None
+
+
+def _with_pattern(pattern: str, other: str) -> Edit:
+    def edit(node: Expr) -> Expr | None:
+        if not isinstance(node, Check) or not isinstance(node.right, Literal) or node.right.text != pattern:
+            return None
+        return replace(node, right=replace(node.right, text=other))
+
+    return edit
 
 
 def _without_transformer(node: Expr) -> Expr | None:

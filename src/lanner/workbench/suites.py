@@ -17,7 +17,7 @@ from lanner.diagnostics import Diagnostics, SourceFile, Span
 from lanner.rules import nodes
 from lanner.rules.priority import Priority
 from lanner.workbench.events import EMPTY, EventMaker
-from lanner.workbench.models import ALERT, NONE, Case, EventSpec, Expected, RuleTest, Suite
+from lanner.workbench.models import ALERT, EACH, NONE, Case, EventSpec, Expected, RuleTest, Suite
 from lanner.workbench.pick import PickError
 from lanner.workbench.rulebook import RuleBook
 
@@ -128,12 +128,14 @@ class _Reader:
                 self._incomplete(f"two cases are called `{case.name}`", name[1], "each needs a name of its own")
             seen.add(case.name)
             try:
+                events = self._events(case, case_node, test.event or EMPTY)
                 expected = self._expected(case, case_node, scope, known)
-                payload = b"\n".join(self._events(case, case_node, test.event or EMPTY))
             except _BadCaseError:
                 continue
             place_of = name[1].span if name else case_node.span
-            yield ReadyCase(case.name, scope, loaded, payload, expected, place_of, case_node)
+            if expected and case.expect == EACH:
+                expected *= len(events)
+            yield ReadyCase(case.name, scope, loaded, b"\n".join(events), expected, place_of, case_node)
 
     def _events(self, case: Case, node: nodes.Mapping, start: EventSpec) -> list[bytes]:
         """The events of a case, or `_BadCaseError`."""
@@ -169,9 +171,10 @@ class _Reader:
 
     def _item(self, item: str | Expected, node: nodes.Node, scope: tuple[str, ...], known: set[str]) -> Expectation:
         if isinstance(item, str):
-            item = Expected() if item == ALERT else Expected(rule=item)
+            item = Expected() if item in (ALERT, EACH) else Expected(rule=item)
         if item.rule is None and len(scope) != 1:
-            message = f"`{ALERT}` does not say which rule raises it"
+            word = node.text if isinstance(node, nodes.Scalar) else ALERT
+            message = f"`{word}` does not say which rule raises it"
             raise self._incomplete(message, node, "write the rule's name, or name one as `rule` of the test")
         rule = item.rule if item.rule is not None else scope[0]
         place = node.get("rule") if isinstance(node, nodes.Mapping) else None

@@ -19,7 +19,7 @@ import yaml
 from lanner.diagnostics import Diagnostics, SourceFile
 from lanner.engine.alert import Alert
 from lanner.rules import nodes
-from lanner.workbench.models import NONE
+from lanner.workbench.models import EACH, NONE
 from lanner.workbench.rulebook import RuleBook
 from lanner.workbench.runner import Outcome, differences, run_cases
 from lanner.workbench.suites import Expectation, ReadyCase, read_suite
@@ -106,9 +106,10 @@ def _inner(expected: Expectation, alert: Alert) -> Iterator[Change]:
 def _outer(outcome: Outcome) -> Iterator[Change]:
     """What is missing taken out, and what is unexpected put in."""
     case = outcome.case
-    new = [_entry(alert, case) for alert in outcome.unexpected]
-    gone = {id(expected.node) for expected in outcome.missing}
     pair = case.node.get("expect")
+    is_each = pair is not None and isinstance(pair[1], nodes.Scalar) and pair[1].text == EACH
+    new = [_entry(alert, case) for alert in (outcome.alerts if is_each else outcome.unexpected)]
+    gone = {id(expected.node) for expected in outcome.missing}
     if pair is None:
         yield _added(case.node, _value(new, case.node))
         return
@@ -162,7 +163,7 @@ def _taken_out(item: nodes.Node) -> Change:
 
 
 def _is_word(node: nodes.Node) -> bool:
-    return isinstance(node, nodes.Scalar) and node.text == NONE
+    return isinstance(node, nodes.Scalar) and node.text in (NONE, EACH)
 
 
 def _is_flow(node: nodes.Node) -> bool:

@@ -81,6 +81,15 @@ def test_a_selection_that_fits_nothing_is_an_error(lanner: Lanner, folder: Path)
     assert (ran.code, ran.out, ran.err) == (2, "", "error: no test fits `secrets`\n")
 
 
+def test_rule_files_beside_tests_are_passed_over_but_not_when_they_are_named(lanner: Lanner, folder: Path) -> None:
+    (folder / "failing.yaml").unlink()
+    assert lanner("rules", "test", ".").out.startswith("2 tests passed in 1 file")
+    assert lanner("rules", "test", "*.yaml").out.startswith("2 tests passed in 1 file")
+    named = lanner("rules", "test", "rules.yaml")
+    assert named.code == 2
+    assert "a file of rule tests takes a mapping" in named.err
+
+
 def test_rules_on_the_command_line_take_the_place_of_those_in_the_file(lanner: Lanner, folder: Path) -> None:
     (folder / "new.yaml").write_text(RULES.replace("ka.verb = create", "ka.verb = delete"))
     ran = lanner("rules", "test", "-r", "new.yaml", "tests.yaml")

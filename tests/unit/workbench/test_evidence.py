@@ -167,6 +167,11 @@ def test_values_of_exceptions_are_no_part_of_the_rule(tmp_path: Path) -> None:
     assert gaps(cases) == []
 
 
+def test_an_alternative_of_a_pattern_is_left_out(tmp_path: Path) -> None:
+    cases = cases_of(tmp_path, "ka.verb regex 'get|(de)?list'", "{verb: get} -> alert", "{verb: watch} -> none")
+    assert alive(cases) == [("R", "`(de)?list` left out of `ka.verb regex 'get|(de)?list'`")]
+
+
 @pytest.mark.parametrize("condition", ["write", "not write", "ka.verb = get"])
 def test_a_rule_of_a_single_part_has_mutants(tmp_path: Path, condition: str) -> None:
     cases = cases_of(tmp_path, condition, "{verb: create} -> alert")

@@ -112,3 +112,10 @@ def test_texts_of_events_cannot_steer_a_terminal(tmp_path: Path) -> None:
     (line,) = shown(run_case(tmp_path, "none", event=event))
     assert "\\x1b[31mred" in line
     assert "\x1b" not in line
+
+
+def test_each_is_one_alert_for_every_event(tmp_path: Path) -> None:
+    twice = "events: [{base: create-pod}, {base: create-pod, merge: {user: {username: bob}}}]"
+    assert run_case(tmp_path, "each", event=twice).passed
+    assert run_case(tmp_path, "each").passed
+    assert not run_case(tmp_path, "each", event="events: [{base: create-pod}, {base: get-pod}]").passed

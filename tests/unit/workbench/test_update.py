@@ -32,6 +32,11 @@ def after_update(folder: Path, cases: str, rule: str = "rule: Pod Created") -> s
         ("{name: a, base: get-pod, expect: [alert, alert]}", "{name: a, base: get-pod, expect: none}"),
         ("{name: a, base: create-pod, expect: [alert, alert]}", "{name: a, base: create-pod, expect: alert}"),
         (
+            "{name: a, events: [{base: create-pod}, {base: get-pod}, {base: create-pod}], expect: each}",
+            "{name: a, events: [{base: create-pod}, {base: get-pod}, {base: create-pod}], "
+            "expect: [{priority: Warning}, {priority: Warning}]}",
+        ),
+        (
             "{name: a, events: [{base: create-pod}, {base: create-pod}], expect: alert}",
             "{name: a, events: [{base: create-pod}, {base: create-pod}], expect: [alert, {priority: Warning}]}",
         ),
