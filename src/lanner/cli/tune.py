@@ -74,9 +74,7 @@ def tune(
     missed: Effect | None = None
     if against and rows:
         missed = tuner.effect(against, rows)
-        rows = [row for row in rows if not missed.missed[row]]
-        if rows and tuner.effect(against, rows).silenced:
-            raise Failure("the proposal would silence alerts of the attack", "name fewer alerts, or raise `--min`")
+        rows = tuner.harmless(against, [row for row in rows if not missed.missed[row]], missed)
     effect = tuner.effect(events, rows) if events and rows else None
     text = tuner.text(rows)
     if output_format == "json":
@@ -156,6 +154,16 @@ class _Tuner:
             raise Failure("the proposal does not load", "this is a mistake in Lanner: please report it")
         base, changed = (compile_rules(each) for each in (self.rules, patched.rules))
         return effect_on(paths, base, changed, rows, on_error=self._on_error)
+
+    def harmless(self, paths: Sequence[str], rows: Sequence[Row], missed: Effect) -> list[Row]:
+        """The rows of rules that the others leave all alerts of a log; those that go are added to what would be missed.
+
+        Past alerts may lack fields that events have, and then do not tell what an exception would do.
+        """
+        found = self.effect(paths, rows) if rows else Effect()
+        quieter = {name: found.before[name] - found.after[name] for name in found.before}
+        missed.missed.update({row: quieter[row.rule] for row in rows if quieter.get(row.rule)})
+        return [row for row in rows if not quieter.get(row.rule)]
 
     def write(self, path: str, text: str) -> None:
         """Add the proposal to the end of a rule file.

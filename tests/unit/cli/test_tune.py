@@ -124,3 +124,14 @@ def test_alerts_that_falco_has_recorded_are_tuned(lanner: Lanner, shared: Path, 
     assert silenced > 4
     before, after = (sum(found["events"][name].values()) for name in ("before", "after"))
     assert before - after == silenced
+
+
+def test_an_exception_is_tried_and_not_only_compared(lanner: Lanner, tmp_path: Path) -> None:
+    rules, alerts, attack = tmp_path / "rules.yaml", tmp_path / "alerts", tmp_path / "attack"
+    rules.write_text(RULES)  # its output does not show the namespace, which past alerts had
+    fields = {"ka.user.name": "bot", "ka.target.namespace": "dev"}
+    alerts.write_text((json.dumps({"rule": "Pod Created", "output_fields": fields}) + "\n") * 10)
+    attack.write_bytes(event("bot", name="miner"))
+    ran = lanner("tune", "-r", rules, alerts, "--against", attack)
+    assert (ran.code, ran.out) == (0, "")
+    assert "not proposed: silences 1 alert of the attack" in ran.err
