@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-import click
 from docs.falco import FLAGS, KEYS, OLDER_FLAGS, OLDER_KEYS, REMARKS, Remark, Verdict, keys_of_falco
 from docs.keys import ConfigKey, config_keys
 from docs.markup import code, page, paragraph, table
 
 from lanner.cli.falco import falco
-from lanner.cli.options import refuse
 from lanner.config.section import Standing
 
 _OF_STANDING = {Standing.ACCEPTED: Verdict.NOT_APPLICABLE, Standing.LATER: Verdict.NOT_YET}
@@ -52,7 +50,7 @@ _VERDICTS = table(
             "It only concerns system calls, or Lanner has no need of it. A key can stay: it is named in one line at "
             "the start. A flag is refused: leave it out.",
         ),
-        ("not yet", "A later version brings it. A key is named in a warning at the start; a flag is refused."),
+        ("not yet", "A later version brings it. It is named in a warning at the start."),
     ),
 )
 _OLDER_FLAGS = "Flags that Falco 0.44 itself refuses, and that are still found in manifests and unit files."
@@ -67,13 +65,11 @@ _OWN_KEYS = (
 
 
 def verdict_on_flag(flag: str) -> Verdict:
-    """What becomes of a flag: refused for good, not there yet, or as the remark says."""
+    """What becomes of a flag: refused for good, or as the remark says."""
     names = flag.split(", ")
     found = next((each for each in falco.params if set(names) & set(each.opts)), None)
     if found is None:
         return FLAGS[flag].verdict if "--help" in names else Verdict.NOT_APPLICABLE
-    if isinstance(found, click.Option) and found.callback is refuse:
-        return Verdict.NOT_YET
     return FLAGS[flag].verdict if found.expose_value else Verdict.NOT_APPLICABLE
 
 

@@ -12,22 +12,27 @@ import contextlib
 import gzip
 import sys
 import time
+from collections.abc import Callable
 from http.client import HTTPConnection
 from importlib.resources import files
 from signal import SIGINT
 
 import uvloop
 
-from lanner.cli.detection import compile_settings, open_stdout
-from lanner.cli.messages import Console, ExitCode, Failure, counted, report, say
+from lanner.cli.detection import compile_settings, encoding_of
+from lanner.cli.falco_version import versions
+from lanner.cli.messages import Console, ExitCode, Failure, counted, say
 from lanner.cli.progress import ProgressBar
-from lanner.cli.screens import screen_for
+from lanner.cli.screens import screen_for, shows
 from lanner.cli.settings import Settings
 from lanner.cli.summary import summary
-from lanner.engine.engine import Engine
+from lanner.engine.stats import Stats
+from lanner.outputs.lane import Route
+from lanner.outputs.stdout import SharedDescriptor, SharedOutput
 from lanner.rules.priority import Priority
-from lanner.server.serve import serve
-from lanner.sources.base import Handler, Limits
+from lanner.server.plan import Plan, SourcePlan
+from lanner.server.station import Station
+from lanner.sources.base import Handler, Limits, SourceError
 from lanner.sources.webhook import WebhookOptions, WebhookSource
 
 _PATH = "/k8s-audit"
@@ -43,17 +48,23 @@ _HEADERS = {
 class Demo:
     """The webhook as a source that ends when the recording has been posted to it."""
 
-    def __init__(self, bodies: list[bytes], engine: Engine, bar: ProgressBar | None) -> None:
+    def __init__(self, bodies: list[bytes], stats: Callable[[], Stats], bar: ProgressBar | None) -> None:
+        """Prepare the posts.
+
+        Args:
+            bodies: What to post.
+            stats: What was counted so far.
+            bar: Shows how far it is.
+        """
         self._bodies = bodies
-        self._engine = engine
+        self._stats = stats
         self._bar = bar
 
     async def run(self, handle: Handler) -> None:
         """Listen, post everything, stop listening.
 
         Raises:
-            Failure: A post was not acknowledged.
-            SourceError: No port can be listened on.
+            SourceError: No port can be listened on, or a post was not acknowledged.
         """
         options = WebhookOptions.from_url(f"http://127.0.0.1:0{_PATH}", {})
         source = WebhookSource(options, Limits())
@@ -76,10 +87,10 @@ class Demo:
         for body in self._bodies:
             status = await asyncio.to_thread(_request, connection, body)
             if status != _OK:
-                raise Failure(f"the webhook answered {status}", None, ExitCode.FAILED)
+                raise SourceError(_PATH, f"the webhook answered {status}", action="post to")
             done += len(body)
             if self._bar:
-                self._bar.advance(done, self._engine.stats)
+                self._bar.advance(done, self._stats())
         connection.close()
 
 
@@ -99,17 +110,25 @@ def main() -> int:
     """Run the demonstration; the exit status."""
     console = Console()
     settings = Settings(priority=Priority.NOTICE)
-    engine = Engine(compile_settings(settings, console))
-    console.note(f"{counted(len(engine.rules.rules), 'rule')} of the default rule set, from NOTICE up")
+    rules = compile_settings(settings, console)
+    console.note(f"{counted(len(rules.rules), 'rule')} of the default rule set, from NOTICE up")
     started = time.perf_counter()
     with screen_for(console) as screen, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         bodies = recording()
         bar = ProgressBar(sum(map(len, bodies)), screen, console) if screen else None
-        output = open_stdout(settings, console, screen)
-        demo = Demo(bodies, engine, bar)
-        stopped = runner.run(serve(demo, engine, [output], report=lambda error: report(str(error))))
-    console.tell(summary(engine.stats, time.perf_counter() - started))
-    return ExitCode.INTERRUPTED if stopped is SIGINT else ExitCode.DONE
+        stdout = screen if screen and shows(screen, sys.stdout) else SharedDescriptor(sys.stdout.fileno())
+        output = SharedOutput(stdout, encoding_of(settings, console))
+        demo = Demo(bodies, lambda: station.snapshot().stats, bar)
+        source = SourcePlan(name="demo", made_of=None, rules=rules, open=lambda hooks: demo)
+        plan = Plan(sources=(source,), routes=(Route(name="stdout", output=output, is_awaited=True),))
+        station = Station(plan, lambda: plan, versions=versions())
+        try:
+            ending = runner.run(station.run())
+        except SourceError as error:
+            Failure(str(error), error.help, ExitCode.FAILED).show()
+            return ExitCode.FAILED
+    console.tell(summary(ending.stats, time.perf_counter() - started))
+    return ExitCode.INTERRUPTED if ending.stopped is SIGINT else ExitCode.DONE
 
 
 if __name__ == "__main__":

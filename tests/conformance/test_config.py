@@ -6,7 +6,7 @@ import pytest
 
 from lanner.cli.configuration import read_settings
 from lanner.cli.messages import Console
-from lanner.cli.place import choose_place
+from lanner.cli.place import choose_places
 from lanner.config.load import LoadedConfig, load_config
 from lanner.config.models import Config
 from lanner.rules.priority import Priority
@@ -51,7 +51,7 @@ def test_the_examples_of_plugins_are_accepted(shared: Path, tmp_path: Path, numb
 def test_the_example_of_k8saudit_listens_where_it_says(shared: Path, tmp_path: Path) -> None:
     path = tmp_path / "falco.yaml"
     path.write_text(example(shared, "003"), encoding="utf-8")
-    place = choose_place(None, read_settings(str(path), (), (), Console(quiet=True)))
+    [place] = choose_places(None, read_settings(str(path), (), (), Console(quiet=True)))
     assert (place.address, dict(place.options)) == (
         "http://:9765/k8s-audit",
         {"sslCertificate": "/etc/falco/falco.pem"},
@@ -61,5 +61,5 @@ def test_the_example_of_k8saudit_listens_where_it_says(shared: Path, tmp_path: P
 def test_the_old_web_server_is_the_source(tmp_path: Path) -> None:
     path = tmp_path / "falco.yaml"
     path.write_text("webserver:\n  enabled: true\n  listen_port: 8765\n  k8s_audit_endpoint: /k8s_audit\n")
-    place = choose_place(None, read_settings(str(path), (), (), Console(quiet=True)))
-    assert (place.address, place.is_configured) == ("http://0.0.0.0:8765/k8s_audit", True)
+    [place] = choose_places(None, read_settings(str(path), (), (), Console(quiet=True)))
+    assert (place.address, place.is_wanted) == ("http://0.0.0.0:8765/k8s_audit", True)

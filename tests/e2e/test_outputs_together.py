@@ -1,11 +1,9 @@
 """All outputs at once, behind the engine, over real files, processes and sockets."""
 
 import asyncio
-import io
 import re
 import shlex
 import socket
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,14 +11,13 @@ import pytest
 
 import lanner
 from lanner.demo import recording
-from lanner.outputs.base import Output
 from lanner.outputs.fanout import Fanout
 from lanner.outputs.file import FileOptions, FileOutput
 from lanner.outputs.format import AlertFormat
 from lanner.outputs.http import HttpOptions, HttpOutput
 from lanner.outputs.lane import DropReason, Route
 from lanner.outputs.program import ProgramOptions, ProgramOutput
-from lanner.outputs.stdout import StdoutOutput
+from lanner.outputs.stdout import SharedDescriptor, SharedOutput
 from lanner.outputs.syslog import SyslogOptions, SyslogOutput, Transport
 from lanner.server.pipeline import Pipeline
 from lanner.sources.base import Delivery, Framing
@@ -30,20 +27,18 @@ RULES = Path(lanner.__file__).parent / "data" / "rules"
 JSON = AlertFormat(json=True)
 
 
-def detect(outputs: Sequence[Output]) -> None:
+def detect(fanout: Fanout) -> None:
     """Evaluate the recording that ships with Lanner, as a server does."""
     loaded = lanner.load_rules([RULES]).rules
     assert loaded is not None
     engine = lanner.Engine(lanner.compile_rules(loaded, selection=lanner.Selection(lanner.Priority.NOTICE)))
-    failures: list[OSError] = []
-    pipeline = Pipeline(engine, outputs, on_failure=failures.append)
 
     async def run() -> None:
+        pipeline = Pipeline(engine, fanout, asyncio.Lock())
         for body in recording():
             await pipeline.handle(Delivery(body, Framing.BODY, "test"))
 
     asyncio.run(run())
-    assert failures == []
 
 
 def messages(daemon: Daemon, number: int) -> list[bytes]:
@@ -53,11 +48,13 @@ def messages(daemon: Daemon, number: int) -> list[bytes]:
 
 
 @pytest.fixture(scope="module")
-def expected() -> list[bytes]:
+def expected(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     """What standard output gets, line by line."""
-    stream = io.BytesIO()
-    detect([StdoutOutput(stream, JSON)])
-    lines = stream.getvalue().splitlines()
+    file = tmp_path_factory.mktemp("stdout") / "alerts.jsonl"
+    with file.open("wb") as stream:
+        output = SharedOutput(SharedDescriptor(stream.fileno()), JSON)
+        detect(Fanout([Route(name="stdout", output=output, is_awaited=True)], report=pytest.fail))
+    lines = file.read_bytes().splitlines()
     assert len(lines) > 20
     return lines
 
@@ -90,7 +87,7 @@ def test_every_output_gets_what_standard_output_gets_though_one_is_away(
             report=said.append,
             close_timeout_s=3,
         )
-        detect([fanout])
+        detect(fanout)
         posts = [web.next().body for _ in expected]
         by_syslog = received.result(TIMEOUT_S)
         fanout.close()

@@ -183,7 +183,13 @@ def test_messages_on_a_pipe_are_json_and_the_summary_is_for_people(start: Start,
     program = start("run", "--log-format", "auto", "-r", rules, "http://127.0.0.1:0/k8s-audit")
     listening = json.loads(program.wait_for("listening on "))
     assert json.loads(program.said[0]) | {"time": ""} == {"time": "", "level": "info", "message": "1 rule", "rules": 1}
-    assert listening | {"time": "", "url": "", "message": ""} == {"time": "", "level": "info", "message": "", "url": ""}
+    assert {**listening, "time": "", "url": "", "message": ""} == {
+        "time": "",
+        "level": "info",
+        "message": "",
+        "source": "webhook",
+        "url": "",
+    }
     assert httpx.post(listening["url"], content=event(), headers=HEADERS).status_code == 200
     assert program.stop(signal.SIGTERM) == 0
     *summary, last = program.said[-1].splitlines()

@@ -15,6 +15,7 @@ from lanner.cli.settings import Settings, rules_files_of, settings_of
 if TYPE_CHECKING:
     from lanner.config.load import LoadedConfig
     from lanner.config.models import Config
+    from lanner.config.outputs import AlertOutput
 
 DEFAULT_PATHS = ("lanner.yaml", "/etc/lanner/lanner.yaml", "/etc/falco/falco.yaml")
 """Where a configuration is looked for when none is named; the first that is there is used."""
@@ -87,8 +88,15 @@ def _tell_of_standing(loaded: LoadedConfig, config: Config, console: Console) ->
         console.warn(f"not available yet: {', '.join(later)}", keys=later)
     if accepted := found[Standing.ACCEPTED]:
         console.notice(f"without effect: {', '.join(accepted)}", keys=accepted)
-    if not config.stdout_output.enabled:
+    if not any(section.enabled for section in _outputs(config)):
         console.warn("no output is enabled; alerts are only counted")
+
+
+def _outputs(config: Config) -> list[AlertOutput]:
+    from lanner.config.outputs import AlertOutput  # noqa: PLC0415 - as above
+
+    sections = (getattr(config, name) for name in config.__struct_fields__)
+    return [*(section for section in sections if isinstance(section, AlertOutput)), *config.notify_outputs]
 
 
 def _note_missing_rules(config: Config, settings: Settings, console: Console) -> None:

@@ -55,6 +55,11 @@ def encoding_of(settings: Settings, console: Console) -> Encoding:
     if sys.stdout.isatty() and not settings.json_output:
         width = partial(columns, sys.stdout.fileno())
         return TerminalFormat(columns=width, iso8601=settings.time_format_iso_8601, color=has_color)
+    return alert_format(settings, terminal=sys.stdout.isatty(), color=has_color)
+
+
+def alert_format(settings: Settings, *, terminal: bool = False, color: bool = False) -> AlertFormat:
+    """Alerts as Falco prints them, as the settings want them; for a terminal, made safe and coloured."""
     return AlertFormat(
         json=settings.json_output,
         include_output=settings.json_include_output_property,
@@ -62,8 +67,8 @@ def encoding_of(settings: Settings, console: Console) -> Encoding:
         include_message=settings.json_include_message_property,
         include_fields=settings.json_include_output_fields_property,
         iso8601=settings.time_format_iso_8601,
-        terminal=sys.stdout.isatty(),
-        color=has_color,
+        terminal=terminal,
+        color=color,
     )
 
 

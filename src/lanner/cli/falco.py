@@ -19,7 +19,7 @@ from lanner.cli.configuration import read_settings
 from lanner.cli.falco_version import print_version
 from lanner.cli.log import begin_service
 from lanner.cli.messages import Console, ExitCode, Failure
-from lanner.cli.options import Option, refuse, set_option, with_options
+from lanner.cli.options import Option, set_option, with_options
 from lanner.cli.settings import Settings
 
 
@@ -32,6 +32,7 @@ class Flags:
     version: bool
     support: bool
     list_plugins: bool
+    plugin_info: str | None
     list_fields: str | None
     validate: tuple[str, ...]
     describe_all: bool
@@ -44,6 +45,8 @@ class Flags:
     names_only: bool
     more_output: str
     events: str | None
+    enabled_sources: tuple[str, ...]
+    disabled_sources: tuple[str, ...]
     is_dry_run: bool
     stop_after_s: float
     pidfile: str | None
@@ -65,7 +68,6 @@ def _refuse_syscalls(context: click.Context, parameter: click.Parameter, value: 
         raise Failure(f"`{parameter.opts[0]}` only concerns system calls, which Lanner does not read", "leave it out")
 
 
-_unavailable = partial(click.option, callback=refuse, expose_value=False)
 _of_syscalls = partial(click.option, callback=_refuse_syscalls, expose_value=False, is_flag=True)
 _OPTIONS: Sequence[Option] = (
     click.option("-c", "config_file", metavar="PATH", help="Configuration file."),
@@ -95,12 +97,20 @@ _OPTIONS: Sequence[Option] = (
     ),
     click.option("--markdown", is_flag=True, help="Older form of --format markdown."),
     click.option("--list-plugins", is_flag=True, help="List the plugins that are built in, then end."),
-    _unavailable("--plugin-info", metavar="NAME", help="Describe a plugin (not available yet)."),
-    _unavailable(
-        "--enable-source", metavar="SOURCE", multiple=True, help="Enable a source of events (not available yet)."
+    click.option("--plugin-info", metavar="NAME", help="Describe a plugin that is built in, then end."),
+    click.option(
+        "--enable-source",
+        "enabled_sources",
+        metavar="SOURCE",
+        multiple=True,
+        help="Only this source of events; repeatable.",
     ),
-    _unavailable(
-        "--disable-source", metavar="SOURCE", multiple=True, help="Disable a source of events (not available yet)."
+    click.option(
+        "--disable-source",
+        "disabled_sources",
+        metavar="SOURCE",
+        multiple=True,
+        help="Not this source of events; repeatable.",
     ),
     click.option("--dry-run", "is_dry_run", is_flag=True, help="Load everything, then end."),
     click.option(
@@ -143,9 +153,14 @@ def falco(context: click.Context, /, **given: Any) -> None:
     console = Console(quiet=not _detects(flags), verbose=flags.verbose, progress=False)
     if _detects(flags) and flags.events is None:
         begin_service("auto")
-    settings = _with_more_output(read_settings(flags.config_file, flags.options, flags.rules_files, console), flags)
+    settings = _read(flags, console)
     status = _report(flags, settings)
     context.exit(_detect(flags, settings) if status is None else status)
+
+
+def _read(flags: Flags, console: Console) -> Settings:
+    settings = read_settings(flags.config_file, flags.options, flags.rules_files, console)
+    return replace(_with_more_output(settings, flags), again=partial(_read, flags))
 
 
 def _with_more_output(settings: Settings, flags: Flags) -> Settings:
@@ -160,7 +175,7 @@ def _with_more_output(settings: Settings, flags: Flags) -> Settings:
 def _detects(flags: Flags) -> bool:
     """Whether the flags ask for detection, and not for a report."""
     reports = (flags.version, flags.support, flags.list_plugins, flags.validate, flags.describe_all, flags.describe)
-    return not any(reports) and flags.list_fields is None
+    return not any(reports) and flags.list_fields is None and flags.plugin_info is None
 
 
 def _print_schema(flags: Flags) -> ExitCode:
@@ -180,6 +195,8 @@ def _report(flags: Flags, settings: Settings) -> ExitCode | None:
         return reports.print_support(settings)
     if flags.list_plugins:
         return reports.print_plugins()
+    if flags.plugin_info is not None:
+        return reports.print_plugin(flags.plugin_info)
     if flags.list_fields is not None:
         output_format = "markdown" if flags.markdown else flags.output_format
         return reports.print_fields(flags.list_fields, output_format, names_only=flags.names_only)
@@ -202,13 +219,11 @@ def _detect(flags: Flags, settings: Settings) -> ExitCode:
 
         paths = (flags.events,)
         return scan_paths(paths, settings, console, Verdict(), stop_after_s=stop_after_s, is_dry_run=flags.is_dry_run)
-    from lanner.cli.place import choose_place  # noqa: PLC0415 - as above
-    from lanner.cli.run import Listening, listening_at, open_source, run_source  # noqa: PLC0415 - as above
+    from lanner.cli.planning import Wishes  # noqa: PLC0415 - as above
+    from lanner.cli.run import detect  # noqa: PLC0415 - as above
 
-    place = choose_place(None, settings)
-    listening = listening_at(place, settings, console, Listening())
-    source = open_source(place.address, listening, console, from_start=place.is_configured)
-    return run_source(source, settings, console, stop_after_s=stop_after_s, is_dry_run=flags.is_dry_run)
+    wishes = Wishes(enabled=flags.enabled_sources, disabled=flags.disabled_sources)
+    return detect(wishes, settings, console, stop_after_s=stop_after_s, is_dry_run=flags.is_dry_run)
 
 
 def _write_pid(path: str) -> None:

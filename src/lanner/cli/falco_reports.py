@@ -27,6 +27,7 @@ from lanner.diagnostics import Diagnostic
 from lanner.fields.catalogue import FIELDS
 from lanner.fields.listing import render_fields
 from lanner.rules.versions import AUDIT_SOURCE, PLUGINS
+from lanner.sources.webhook import OPTIONS
 
 _NAME_WIDTH = 50
 _LINE_WIDTH = 110
@@ -52,6 +53,25 @@ def print_plugins() -> ExitCode:
     click.echo(f"{len(PLUGINS)} Plugins Loaded:\n")
     for name, number in PLUGINS.items():
         click.echo(f"Name: {name}\nVersion: {number}\n")
+    return ExitCode.DONE
+
+
+def print_plugin(name: str) -> ExitCode:
+    """Print what a plugin is and takes. Source: Falco 0.44, print_plugin_info.cpp.
+
+    Raises:
+        Failure: It is not built in.
+    """
+    if name not in PLUGINS:
+        help_text = did_you_mean(name, [*PLUGINS]) or f"Lanner has {', '.join(PLUGINS)}"
+        raise Failure(f"plugin `{name}` is not built in", help_text)
+    click.echo(f"Name: {name}\nVersion: {PLUGINS[name]}")
+    if name != "k8saudit":
+        return ExitCode.DONE
+    click.echo(f"Capabilities:\n  - Event Sourcing (source={AUDIT_SOURCE})\n  - Field Extraction\n\nInit config:")
+    for option in OPTIONS:
+        click.echo(f"  {option.name} ({option.type.__name__}): {option.desc}")
+    click.echo("\nOpen params: an address to listen on, such as http://:9765/k8s-audit, or a file to follow")
     return ExitCode.DONE
 
 

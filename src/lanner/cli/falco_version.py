@@ -9,7 +9,7 @@ import click
 from lanner import __version__
 from lanner.cli.messages import ExitCode
 from lanner.cli.settings import Settings
-from lanner.rules.versions import ENGINE, PLUGINS
+from lanner.rules.versions import ENGINE, FALCO, PLUGINS
 
 
 def print_version(settings: Settings) -> ExitCode:
@@ -26,6 +26,7 @@ def versions() -> dict[str, object]:
     """What Lanner is, and what it counts as where rules ask for versions."""
     return {
         "lanner_version": __version__,
+        "falco_version": str(FALCO),
         "engine_version": str(ENGINE.minor),
         "engine_version_semver": str(ENGINE),
         "plugin_versions": dict(PLUGINS),

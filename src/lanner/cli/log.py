@@ -45,6 +45,7 @@ class Fields(TypedDict, total=False):
     rules: Annotated[int, "How many rules there are."]
     source: Annotated[str, "The source of events."]
     url: Annotated[str, "The address that is listened on."]
+    output: Annotated[str, "The output that it is about."]
     reason: Annotated[str, "Why it happened."]
     pause_s: Annotated[float | None, "Seconds until the next attempt."]
     seconds: Annotated[float, "How long the program ran."]
@@ -306,7 +307,8 @@ def _name(record: logging.LogRecord) -> Level:
 def _fields(record: logging.LogRecord) -> Fields:
     """What a message is about; one of a library has no fields, but a name, and maybe an error."""
     is_own = record.name.partition(".")[0] == _LOGGER.name
-    found: Fields = record.__dict__.get("fields", {} if is_own else {"logger": record.name})
+    given = record.__dict__.get("fields", {} if is_own else {"logger": record.name})
+    found: Fields = {key: value for key, value in given.items() if value is not None}  # type: ignore[assignment]
     if record.exc_info and record.exc_info[1]:
         found = {**found, "exception": f"{type(record.exc_info[1]).__name__}: {record.exc_info[1]}"}
     return found

@@ -12,8 +12,8 @@ import click
 
 from lanner.cli.configuration import read_settings
 from lanner.cli.log import LogFormat, begin_service, set_color
-from lanner.cli.messages import ColorChoice, Console, Failure
-from lanner.cli.settings import PROFILES, Matching
+from lanner.cli.messages import ColorChoice, Console
+from lanner.cli.settings import PROFILES, Matching, Settings
 from lanner.rules.priority import Priority
 
 Command: TypeAlias = Callable[..., Any]
@@ -36,17 +36,6 @@ class PriorityType(click.ParamType[Priority]):
             names = ", ".join(priority.value.lower() for priority in Priority)
             self.fail(f"'{value}' is not one of {names}", param, ctx)
         return found
-
-
-def refuse(context: click.Context, parameter: click.Parameter, value: object) -> None:
-    """Answer a flag of Falco that this version does not have.
-
-    Raises:
-        Failure: The flag is given.
-    """
-    if value:
-        flag = max(parameter.opts, key=len)
-        raise Failure(f"`{flag}` is not available yet", "see `lanner --help`")
 
 
 rules_option: Option = click.option(
@@ -163,21 +152,20 @@ def detection_options(command: Command) -> Command:
     ) -> Any:
         console = Console(quiet, not no_progress, color)
         set_color(console.has_color(sys.stderr))
-        settings = replace(
-            read_settings(config_file, options, rules_files, console),
-            tags=frozenset(tags),
-            not_tags=frozenset(not_tags),
-            disabled=disabled,
-        )
+        given: dict[str, Any] = {"tags": frozenset(tags), "not_tags": frozenset(not_tags), "disabled": disabled}
         if output_format is not None:
-            settings = replace(settings, json_output=output_format == "json")
+            given["json_output"] = output_format == "json"
         if rule_matching is not None:
-            settings = replace(settings, rule_matching=rule_matching)
-        if profile is not None:
-            settings = replace(settings, switches=(*PROFILES[profile], *settings.switches))
+            given["rule_matching"] = rule_matching
         if priority is not None:
-            settings = replace(settings, priority=priority)
-        return command(settings=settings, console=console, **own)
+            given["priority"] = priority
+
+        def read(console: Console) -> Settings:
+            found = read_settings(config_file, options, rules_files, console)
+            switches = (*PROFILES[profile], *found.switches) if profile is not None else found.switches
+            return replace(found, **given, switches=switches, again=read)
+
+        return command(settings=read(console), console=console, **own)
 
     return with_options(_DETECTION, with_settings)
 

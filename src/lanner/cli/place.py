@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lanner.cli.messages import Failure
+from lanner.cli.messages import Failure, did_you_mean
 from lanner.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -14,52 +14,108 @@ if TYPE_CHECKING:
 
 DEFAULT_SOURCE = "http://127.0.0.1:9765/k8s-audit"
 
+EVENT_SOURCE = "k8s_audit"
+"""What Falco calls the events of all these places."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where events come from.
 
     Attributes:
+        name: What messages and metrics call it.
         address: A URL to listen on, a file to follow, or `-`.
         options: Options of the k8saudit plugin for it.
-        is_configured: Whether a configuration names it: then it is wanted even when other machines can reach it, and a
-            file is read from its start.
+        is_configured: Whether a configuration names it: then a file is read from its start.
+        is_wanted: Whether it may be listened on though other machines can reach it, because a key of Falco's says so.
+        rules_files: Rule files for its events; none: those of all.
     """
 
+    name: str
     address: str
     options: Mapping[str, Any] = field(default_factory=dict)
     is_configured: bool = False
+    is_wanted: bool = False
+    rules_files: tuple[str, ...] = ()
 
 
-def choose_place(source: str | None, settings: Settings) -> Place:
-    """Where events come from.
+def choose_places(source: str | None, settings: Settings) -> tuple[Place, ...]:
+    """Where events come from: at least one place, all with different names.
 
     Args:
-        source: What the user named: an address, a file, `-`, or a configured plugin.
-        settings: With the plugins and the web server of the configuration.
+        source: What the user named: an address, a file, `-`, or a configured plugin or source.
+        settings: With the plugins, the sources and the web server of the configuration.
 
     Raises:
-        Failure: The plugin is not available yet, or there are several and none was named.
+        Failure: A plugin is not available yet, or two sources have the same name.
     """
-    named = {plugin.name: plugin for plugin in settings.plugins}
-    if source is not None:
-        return _of_plugin(named[source]) if source in named else Place(source)
-    if len(named) > 1:
-        raise Failure(
-            f"{len(named)} plugins are configured to give events", f"name one of {', '.join(named)} as SOURCE"
-        )
-    if named:
-        return _of_plugin(*named.values())
+    if source is None:
+        return tuple(_configured(settings)) or (Place("webhook", DEFAULT_SOURCE),)
+    for plugin in settings.plugins:
+        if plugin.name == source:
+            return (_of_plugin(plugin),)
+    named = [place for place in _of_sources(settings) if place.name == source]
+    return tuple(named) or (Place(_name(source), source),)
+
+
+def select_places(places: Sequence[Place], enabled: Sequence[str], disabled: Sequence[str]) -> tuple[Place, ...]:
+    """The places that Falco's `--enable-source` and `--disable-source` leave; a name is a place's, or its events'.
+
+    Raises:
+        Failure: A name is unknown, both flags are given, or nothing is left.
+    """
+    if enabled and disabled:
+        raise Failure("`--enable-source` and `--disable-source` exclude each other", "leave one of them out")
+    known = [EVENT_SOURCE, "syscall", *(place.name for place in places)]
+    for name in (*enabled, *disabled):
+        if name not in known:
+            raise Failure(f"unknown source `{name}`", did_you_mean(name, known) or f"there are {', '.join(known)}")
+    left = tuple(
+        place
+        for place in places
+        if (not enabled or not {place.name, EVENT_SOURCE}.isdisjoint(enabled))
+        and {place.name, EVENT_SOURCE}.isdisjoint(disabled)
+    )
+    if not left:
+        raise Failure("no source of events is left", f"leave `{EVENT_SOURCE}` enabled")
+    return left
+
+
+def _configured(settings: Settings) -> Iterator[Place]:
+    yield from map(_of_plugin, settings.plugins)
+    yield from _of_sources(settings)
     if settings.audit_endpoint:
         certificate = {"sslCertificate": settings.audit_certificate} if settings.audit_certificate else {}
-        return Place(settings.audit_endpoint, certificate, is_configured=True)
-    return Place(DEFAULT_SOURCE)
+        yield Place("webserver", settings.audit_endpoint, certificate, is_configured=True, is_wanted=True)
 
 
 def _of_plugin(plugin: LoadedPlugin) -> Place:
-    if plugin.name != "k8saudit":
+    _check_plugin(plugin.name)
+    address, is_given = plugin.open_params or DEFAULT_SOURCE, bool(plugin.open_params)
+    return Place(plugin.name, address, plugin.options, is_configured=is_given, is_wanted=is_given)
+
+
+def _of_sources(settings: Settings) -> Iterator[Place]:
+    entries = settings.config.sources if settings.config else []
+    names = [plugin.name for plugin in settings.plugins]
+    for entry in entries:
+        _check_plugin(entry.plugin)
+        if entry.name in names:
+            raise Failure(f"two sources have the name `{entry.name}`", "give each of `sources` a name of its own")
+        names.append(entry.name)
+        address = entry.open_params or DEFAULT_SOURCE
+        yield Place(entry.name, address, entry.init_config, is_configured=True, rules_files=tuple(entry.rules_files))
+
+
+def _check_plugin(name: str) -> None:
+    if name != "k8saudit":
         raise Failure(
-            f"plugin `{plugin.name}` is not available yet as a source of events",
+            f"plugin `{name}` is not available yet as a source of events",
             "give SOURCE: an address to listen on, a file, or `-`",
         )
-    return Place(plugin.open_params or DEFAULT_SOURCE, plugin.options, is_configured=bool(plugin.open_params))
+
+
+def _name(source: str) -> str:
+    if source == "-":
+        return "stdin"
+    return "webhook" if source.startswith(("http://", "https://")) else source

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from lanner.rules.priority import Priority
 
 if TYPE_CHECKING:
+    from lanner.cli.messages import Console
     from lanner.compiler.load import AppendOutput
     from lanner.config.load import LoadedConfig
     from lanner.config.models import AppendedOutput, Config, RuleSelection, Webserver
@@ -65,6 +66,9 @@ class Settings:
         log_level: The least level of messages.
         log_stderr: Messages go to standard error.
         log_syslog: Messages go to syslog.
+        config: The configuration with all its keys; None: there is none.
+        config_files: The files that it was read from.
+        again: Reads the same anew.
     """
 
     rules_files: tuple[str, ...] = ()
@@ -92,6 +96,9 @@ class Settings:
     log_level: str = "info"
     log_stderr: bool = True
     log_syslog: bool = False
+    config: Config | None = field(default=None, compare=False, repr=False)
+    config_files: tuple[str, ...] = field(default=(), compare=False)
+    again: Callable[[Console], Settings] | None = field(default=None, compare=False, repr=False)
 
 
 _SAME = (
@@ -127,6 +134,8 @@ def settings_of(loaded: LoadedConfig, config: Config) -> Settings:
         switches=tuple(switch for entry in config.rules for switch in _switches(entry)),
         append_output=tuple(map(_append_output, config.append_output)),
         stdout_output=config.stdout_output.enabled,
+        config=config,
+        config_files=loaded.files,
     )
 
 

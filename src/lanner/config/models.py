@@ -72,6 +72,16 @@ class Plugin(Section, frozen=True):
     open_params: Annotated[str, used("Where events come from; for k8saudit an address to listen on, or a file.")] = ""
 
 
+class SourceEntry(Section, frozen=True):
+    """One entry of `sources`, which Falco does not have."""
+
+    name: Annotated[str, used("What messages and metrics call it; no two have the same.", min_length=1)]
+    plugin: Annotated[str, used("The plugin that its events come from.")] = "k8saudit"
+    open_params: Annotated[str, used("Where events come from; for k8saudit an address to listen on, or a file.")] = ""
+    init_config: Annotated[dict[str, Any], used("Options of the plugin.")] = {}
+    rules_files: Annotated[list[str], used("Rule files for its events; without one, those of all.")] = []
+
+
 class Kmod(Section, frozen=True):
     """`engine.kmod`."""
 
@@ -116,7 +126,7 @@ class Capture(Section, frozen=True):
 class OutputsQueue(Section, frozen=True):
     """`outputs_queue`."""
 
-    capacity: Annotated[int, later("Alerts that may wait for outputs; 0: no bound.", ge=0)] = 0
+    capacity: Annotated[int, used("Alerts that may wait for each output, at most 64 MiB of them; 0: 10,000.", ge=0)] = 0
 
 
 class Webserver(Section, frozen=True):
@@ -129,8 +139,8 @@ class Webserver(Section, frozen=True):
     k8s_audit_endpoint: Annotated[
         str, used("Path that takes posts of audit events, as in old versions of Falco; none: no posts here.")
     ] = ""
-    k8s_healthz_endpoint: Annotated[str, later("Path that says whether all is well.")] = "/healthz"
-    prometheus_metrics_enabled: Annotated[bool, later("Whether `/metrics` is served.")] = False
+    k8s_healthz_endpoint: Annotated[str, used("Path that says whether all is well.")] = "/healthz"
+    prometheus_metrics_enabled: Annotated[bool, used("Whether `/metrics` is served.")] = False
     ssl_enabled: Annotated[bool, used("Whether the server speaks HTTPS.")] = False
     ssl_certificate: Annotated[str, used("PEM file with certificate and key.")] = "/etc/falco/falco.pem"
 
@@ -161,21 +171,21 @@ class SyscallEventDrops(Section, frozen=True):
 class Metrics(Section, frozen=True):
     """`metrics`."""
 
-    enabled: Annotated[bool, later("Whether metrics are written.")] = False
-    interval: Annotated[str, later("How often, such as 15m.")] = "5000"
-    output_rule: Annotated[bool, later("Whether as an alert.")] = False
-    output_file: Annotated[str, later("File to write them to.")] = ""
-    rules_counters_enabled: Annotated[bool, later("Alerts by rule.")] = True
-    resource_utilization_enabled: Annotated[bool, later("Processor and memory.")] = True
+    enabled: Annotated[bool, used("Whether metrics are written.")] = False
+    interval: Annotated[str, used("How often, such as 15m.")] = "5000"
+    output_rule: Annotated[bool, used("Whether as an alert.")] = False
+    output_file: Annotated[str, used("File to write them to.")] = ""
+    rules_counters_enabled: Annotated[bool, used("Alerts by rule.")] = True
+    resource_utilization_enabled: Annotated[bool, used("Processor and memory.")] = True
     state_counters_enabled: Annotated[bool, accepted("Of the state of system calls.")] = True
     kernel_event_counters_enabled: Annotated[bool, accepted("Of the driver.")] = True
     kernel_event_counters_per_cpu_enabled: Annotated[bool, accepted("Of the driver, by processor.")] = True
     libbpf_stats_enabled: Annotated[bool, accepted("Of libbpf.")] = True
-    plugins_metrics_enabled: Annotated[bool, later("Of plugins.")] = True
+    plugins_metrics_enabled: Annotated[bool, accepted("Of plugins.")] = True
     kernel_iter_event_counters_enabled: Annotated[bool, accepted("Of the kernel's iterators.")] = True
     jemalloc_stats_enabled: Annotated[bool, accepted("Of the allocator.")] = True
-    convert_memory_to_mb: Annotated[bool, later("Memory in megabytes.")] = True
-    include_empty_values: Annotated[bool, later("Counters that are 0, too.")] = False
+    convert_memory_to_mb: Annotated[bool, used("Memory in megabytes.")] = True
+    include_empty_values: Annotated[bool, used("Counters that are 0, too.")] = False
 
 
 class BaseSyscalls(Section, frozen=True):
@@ -201,13 +211,16 @@ class Config(Section, frozen=True):
     config_files: Annotated[
         list[str | ConfigFile], used("Further configuration files, or folders; a path, or a mapping.")
     ] = []
-    watch_config_files: Annotated[bool, later("Whether changed files are read again.")] = True
+    watch_config_files: Annotated[bool, used("Whether changed files are read again.")] = True
     rules_files: Annotated[list[str], used("Rule files and folders; those that do not exist are left out.")] = []
     rules_file: Annotated[list[str], used("Older name of `rules_files`.")] = []
     rule_files: Annotated[list[str], used("Other name of `rules_files`.")] = []
     rules: Annotated[list[RuleSelection], used("Which rules are switched on or off, in order.")] = []
     load_plugins: Annotated[list[str] | None, used("Plugins that count as loaded; without it, all.")] = None
     plugins: Annotated[list[Plugin], used("Options of plugins, and where their events come from.")] = []
+    sources: Annotated[
+        list[SourceEntry], used("Sources of events in one process, each with its own rules, beside those of `plugins`.")
+    ] = []
     allow_unauthenticated: Annotated[
         bool, used("Whether an address beyond this machine may be listened on without asking who posts.")
     ] = False
@@ -227,14 +240,16 @@ class Config(Section, frozen=True):
     time_format_iso_8601: Annotated[bool, used("Whether times in text are date and time in UTC.")] = False
     buffered_outputs: Annotated[bool, used("Accepted; alerts are handed on with each block of events.")] = False
     outputs_queue: Annotated[OutputsQueue, used("Alerts on their way to outputs.")] = OutputsQueue()
-    output_timeout: Annotated[int, later("How long an output may take, in milliseconds.", ge=0)] = 2000
+    output_timeout: Annotated[
+        int, accepted("How long outputs may take, in milliseconds; here none can hold up detection, or another.")
+    ] = 2000
     stdout_output: Annotated[StdoutOutput, used("Alerts to standard output.")] = StdoutOutput()
-    syslog_output: Annotated[SyslogOutput, later("Alerts to syslog.")] = SyslogOutput()
-    file_output: Annotated[FileOutput, later("Alerts to a file.")] = FileOutput()
-    program_output: Annotated[ProgramOutput, later("Alerts to a program.")] = ProgramOutput()
-    http_output: Annotated[HttpOutput, later("Alerts to a server.")] = HttpOutput()
+    syslog_output: Annotated[SyslogOutput, used("Alerts to syslog.")] = SyslogOutput()
+    file_output: Annotated[FileOutput, used("Alerts to a file.")] = FileOutput()
+    program_output: Annotated[ProgramOutput, used("Alerts to a program.")] = ProgramOutput()
+    http_output: Annotated[HttpOutput, used("Alerts to a server.")] = HttpOutput()
     notify_outputs: Annotated[
-        list[NotifyOutput], later("Alerts to people: chats, pagers, e-mail and other services that Apprise knows.")
+        list[NotifyOutput], used("Alerts to people: chats, pagers, e-mail and other services that Apprise knows.")
     ] = []
     webserver: Annotated[Webserver, used("The server for posts, health and metrics.")] = Webserver()
     log_stderr: Annotated[
@@ -248,7 +263,7 @@ class Config(Section, frozen=True):
         Literal["auto", "text", "json"],
         used("Messages of `lanner run` as text or JSON; `auto`: text on a terminal, else JSON."),
     ] = "auto"
-    metrics: Annotated[Metrics, later("Metrics.")] = Metrics()
+    metrics: Annotated[Metrics, used("Metrics at intervals.")] = Metrics()
     buffer_format_base64: Annotated[bool, accepted("How bytes of system calls are printed.")] = False
     plugins_hostinfo: Annotated[bool, accepted("Whether plugins see the host's files.")] = True
     engine: Annotated[Engine, accepted("How system calls are collected.")] = Engine()

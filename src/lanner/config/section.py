@@ -25,7 +25,7 @@ HIDDEN = "hidden"
 it holds is for nobody else to see."""
 
 _ACCEPTED = {STANDING: Standing.ACCEPTED}
-LATER = {STANDING: Standing.LATER}
+_LATER = {STANDING: Standing.LATER}
 PRIORITIES = (*(priority.value.lower() for priority in Priority), "info")
 
 
@@ -41,12 +41,12 @@ def accepted(description: str) -> Meta:
 
 def later(description: str, **bounds: Any) -> Meta:
     """A key with a meaning that this version does not have yet."""
-    return Meta(description=description, extra=LATER, **bounds)
+    return Meta(description=description, extra=_LATER, **bounds)
 
 
 def secret(description: str) -> Meta:
     """A key whose values nobody else is to see."""
-    return Meta(description=description, extra=LATER | {HIDDEN: True})
+    return Meta(description=description, extra={HIDDEN: True})
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,14 +8,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from lanner.engine.alert import Alert
 from lanner.outputs.queue import MemoryQueue, Queue, QueueLimits, size_of
 from lanner.outputs.rate import Limiter, RateLimit
 from lanner.outputs.selection import OutputFilter
-from lanner.outputs.sink import RefusedError, Sink
+from lanner.outputs.sink import GoneError, RefusedError, Sink
 
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 30.0
@@ -28,6 +28,7 @@ class DropReason(StrEnum):
 
     QUEUE_FULL = "queue_full"
     REFUSED = "refused"
+    GONE = "gone"
     CLOSED = "closed"
 
 
@@ -41,6 +42,9 @@ class Route:
         filter: The alerts it takes.
         rate: How many of those, or None for all.
         limits: How many may wait while it is slow or away.
+        is_awaited: Whether `Fanout.settle` waits for it.
+        made_of: What the output was made from; a route with the same name that was made from the same goes on when the
+            configuration is read again.
     """
 
     name: str
@@ -48,6 +52,12 @@ class Route:
     filter: OutputFilter = field(default_factory=OutputFilter)
     rate: RateLimit | None = None
     limits: QueueLimits = field(default_factory=QueueLimits)
+    is_awaited: bool = False
+    made_of: object = None
+
+    def is_as(self, other: Route) -> bool:
+        """Whether another route, made from another reading of the configuration, would do just the same."""
+        return replace(self, output=other.output) == other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +83,19 @@ class RouteStats:
     waiting: int
     waiting_bytes: int
     failures: int
+
+    def __add__(self, other: RouteStats) -> RouteStats:
+        """What both have done, under the name of the first."""
+        return RouteStats(
+            name=self.name,
+            delivered=self.delivered + other.delivered,
+            filtered=self.filtered + other.filtered,
+            held_back=self.held_back + other.held_back,
+            dropped=dict(Counter(self.dropped) + Counter(other.dropped)),
+            waiting=self.waiting + other.waiting,
+            waiting_bytes=self.waiting_bytes + other.waiting_bytes,
+            failures=self.failures + other.failures,
+        )
 
 
 class Lane:
@@ -106,6 +129,31 @@ class Lane:
         self._thread: threading.Thread | None = None
         self._closes_at: float | None = None
         self._is_over = False
+        self._taken = 0
+        self._settled = 0
+        self._is_behind = False
+        self._is_gone = False
+        self._is_failing = False
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the place is no more, as standard output is once nobody reads it; alerts are then only counted."""
+        return self._is_gone
+
+    def settle(self, patience_s: float) -> bool:
+        """Wait until the alerts taken so far are delivered or given up, the output fails, or time is up.
+
+        An output that once took too long is not waited for again before it has caught up.
+
+        Returns:
+            False when the output fails: what it has taken is only in memory.
+        """
+        with self._changed:
+            if not (self._is_behind and self._queue.alerts):
+                goal = self._taken
+                self._changed.wait_for(lambda: self._settled >= goal or self._is_failing or self._is_over, patience_s)
+                self._is_behind = self._settled < goal
+            return not (self._is_behind and self._is_failing)
 
     def offer(self, sized: Sequence[tuple[Alert, int]]) -> None:
         """Take the alerts that are for this output, with their sizes in bytes; never waits for the output."""
@@ -162,13 +210,17 @@ class Lane:
             rest = self._queue.alerts
             if rest:
                 self._drop(DropReason.CLOSED, rest, "the end came before they were delivered")
-                self._queue.forget(rest)
+                self._forget(rest)
         self._tell()
 
     def _put(self, alert: Alert, size: int) -> None:
         if self._closes_at is not None:
             self._drop(DropReason.CLOSED, 1, "the output is closed")
-        elif not self._queue.put(alert, size):
+        elif self._is_gone:
+            self._drop(DropReason.GONE, 1, "nobody reads it any more")
+        elif self._queue.put(alert, size):
+            self._taken += 1
+        else:
             self._drop(DropReason.QUEUE_FULL, 1, "its queue is full")
 
     def _drop(self, reason: DropReason, number: int, why: str) -> None:
@@ -219,6 +271,9 @@ class Lane:
             if error is None:
                 self._done(len(batch), None)
                 return True
+            if isinstance(error, GoneError):
+                self._lose(len(batch))
+                return True
             if not isinstance(error, OSError) or isinstance(error, RefusedError):
                 if len(batch) > 1:
                     return all(self._deliver((alert,)) for alert in batch)
@@ -241,9 +296,12 @@ class Lane:
             action()
         except Exception as error:
             with self._changed:
+                self._is_failing = True
+                self._changed.notify_all()
                 self._counts["failures"] += 1
                 waiting = self._queue.alerts
-                self._notices.add("failure", f"{_reason(error)} (alerts waiting: {waiting})")
+                if not isinstance(error, GoneError):  # whether anybody is to know depends on whether the run goes on
+                    self._notices.add("failure", f"{_reason(error)} (alerts waiting: {waiting})")
             self._tell()
             return error
         return None
@@ -252,12 +310,27 @@ class Lane:
         with self._changed:
             if self._is_over:
                 return  # counted as dropped already
-            self._queue.forget(number)
+            self._forget(number)
             if refused is None:
                 self._counts["delivered"] += number
             else:
                 self._drop(DropReason.REFUSED, number, _reason(refused))
         self._tell()
+
+    def _lose(self, number: int) -> None:
+        """Give up what waits: the place is gone for good."""
+        with self._changed:
+            self._is_gone = True
+            waiting = max(number, self._queue.alerts)
+            self._forget(waiting)
+            self._dropped[DropReason.GONE] += waiting
+        self._tell()
+
+    def _forget(self, number: int) -> None:
+        self._queue.forget(number)
+        self._settled += number
+        self._is_failing = False
+        self._changed.notify_all()
 
     def _pause(self, seconds: float, was_closing: bool) -> bool:
         """Wait before the next attempt, which comes at once when the end was asked for since the last one began.

@@ -46,6 +46,10 @@ class RefusedError(OSError):
     """The place is there and will not have this alert: to write it again is of no use."""
 
 
+class GoneError(OSError):
+    """The place is gone and does not come back, as standard output once its reader has left."""
+
+
 class OptionError(ValueError):
     """An option of an output cannot be used.
 

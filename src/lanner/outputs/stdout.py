@@ -8,11 +8,11 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from select import PIPE_BUF
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from lanner.engine.alert import Alert, Finding
 from lanner.outputs.direct import FindingEncoder
-from lanner.outputs.sink import Encoding
+from lanner.outputs.sink import Encoding, GoneError
 
 
 class Stream(Protocol):
@@ -56,53 +56,38 @@ class StdoutOutput:
         self._stream.flush()
 
 
-class SharedOutput:
-    """Writes a line an alert to a file descriptor that processes share which are forked after this was made.
+class SharedDescriptor:
+    """A file descriptor that processes share which are forked after this was made, for whole lines.
 
-    The alerts of a flush stand together, and no line is within another, not even when a process is killed while it
+    What is written at once stands together, and no line is within another, not even when a process is killed while it
     writes: the system releases its lock, and a line that it cut off is ended before the next one begins.
     """
 
-    def __init__(self, descriptor: int, alert_format: Encoding) -> None:
+    def __init__(self, descriptor: int) -> None:
         """Make the lock.
 
         Args:
             descriptor: Open for writing; not buffered by anyone.
-            alert_format: How alerts look.
         """
-        self.format = alert_format
         self._descriptor = descriptor
-        self._lines = b""
         # A file in memory needs no writable folder. It is a record lock that tells processes apart: forked ones would
         # have a lock of `flock` in common.
         self._lock = os.memfd_create("lanner-output")
         os.ftruncate(self._lock, 1)
         self._is_cut = mmap.mmap(self._lock, 1)
 
-    def write(self, alerts: Sequence[Alert]) -> None:
-        """Take the alerts, in order."""
-        if alerts:
-            self._lines += self.format.encode_all(alerts)
-
-    def flush(self) -> None:
-        """Write what was taken; what cannot be written is forgotten, because whoever sent the events sends them again.
+    def append(self, lines: bytes) -> None:
+        """Write lines, each with its line break.
 
         Raises:
             OSError: The place cannot take more; it may have taken some of the lines.
         """
-        lines, self._lines = self._lines, b""
-        if not lines:
-            return
         with self._locked():
             if self._is_cut[0]:
                 os.write(self._descriptor, b"\n")
                 self._is_cut[0] = 0
             for piece in pieces(lines):
                 self._write(piece)
-
-    def close(self) -> None:
-        """Flush; the descriptor stays open, it belongs to the process."""
-        self.flush()
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -119,6 +104,50 @@ class SharedOutput:
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
             self._is_cut[0] = len(rest) > 0
+
+
+class Lines(Protocol):
+    """What takes whole lines from threads and processes: a `SharedDescriptor`, or the `Screen` of a terminal."""
+
+    def append(self, lines: bytes) -> None:
+        """Write lines, each with its line break, together."""
+
+
+class SharedOutput:
+    """Writes a line an alert to what processes share."""
+
+    max_batch: ClassVar[int] = 256
+
+    def __init__(self, lines: Lines, encoding: Encoding) -> None:
+        self._lines = lines
+        self._encoding = encoding
+
+    @property
+    def place(self) -> str:
+        """Nothing: there is one standard output."""
+        return ""
+
+    def write(self, alerts: Sequence[Alert]) -> None:
+        """Write the alerts, in order.
+
+        Raises:
+            GoneError: Nobody reads it any more.
+            OSError: The place cannot take more; it may have taken some of the lines.
+        """
+        try:
+            if alerts:
+                self._lines.append(self._encoding.encode_all(alerts))
+        except BrokenPipeError as error:
+            raise GoneError(error.errno, "nobody reads it any more") from error
+
+    def flush(self) -> None:
+        """Nothing waits: each write went to the system."""
+
+    def close(self) -> None:
+        """Nothing to do: the descriptor belongs to the process."""
+
+    def reopen(self) -> None:
+        """Nothing to do: the descriptor belongs to the process."""
 
 
 def pieces(lines: bytes) -> Iterator[bytes]:

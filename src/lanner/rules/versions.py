@@ -31,6 +31,9 @@ class Version(NamedTuple):
 ENGINE = Version(0, 62, 0)
 """The version of Falco's rules engine that Lanner is equal to."""
 
+FALCO = Version(0, 44, 1)
+"""The Falco whose place Lanner takes."""
+
 PLUGINS: Mapping[str, str] = {
     "k8saudit": "0.18.0",
     "k8saudit-gke": "0.9.0",

@@ -3,56 +3,92 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import re
+import time
+from collections.abc import Callable
 
 import msgspec
 
 from lanner.engine.engine import Engine, Result
+from lanner.events.context import parse_time
 from lanner.events.decode import Payload
-from lanner.outputs.base import Output
-from lanner.sources.base import Delivery, Framing, RejectedDelivery
+from lanner.outputs.fanout import Fanout
+from lanner.server.snapshot import SourceCounts
+from lanner.sources.base import Delivery, Framing, RejectedDelivery, UnwrittenAlerts
 
 MAX_INLINE_BYTES = 1024 * 1024
 """Payloads up to this size are evaluated in the event loop; a larger one would keep other connections waiting."""
 
+_TAIL_BYTES = 4096
+_TIME_KEY = b'"stageTimestamp"'
+_TIME = re.compile(rb'\s*:\s*"([0-9T:.Z+-]{20,40})"')
+
+PATIENCE_S = 1.0
+"""How long an acknowledgement waits for outputs that are awaited."""
+
 
 class Pipeline:
-    """Evaluates deliveries one at a time and hands the alerts to all outputs.
+    """Evaluates the deliveries of a source, one at a time, and hands the alerts to the outputs.
 
-    `handle` returns when the events were evaluated and every output has taken the alerts: the source may acknowledge.
+    `handle` returns when the events were evaluated, the outputs' queues have the alerts, and those outputs that are
+    awaited have written them, unless they lag behind: the source may acknowledge.
+
+    Attributes:
+        engine: Evaluates; used by this pipeline alone, and exchanged when rules are read again, under the lock.
+        counts: What came of the source.
     """
 
-    def __init__(self, engine: Engine, outputs: Sequence[Output], *, on_failure: Callable[[OSError], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        outputs: Fanout,
+        lock: asyncio.Lock,
+        *,
+        counts: SourceCounts | None = None,
+        on_gone: Callable[[], None] = lambda: None,
+    ) -> None:
         """Connect the parts.
 
         Args:
-            engine: Evaluates; used by this pipeline alone.
-            outputs: Take the alerts, in this order.
-            on_failure: Told when an output cannot take alerts.
+            engine: Evaluates.
+            outputs: Take the alerts.
+            lock: Held while a delivery is evaluated; pipelines share one, because they share the outputs.
+            counts: Where to count.
+            on_gone: Told when nobody takes alerts any more.
         """
-        self._engine = engine
+        self.engine = engine
+        self.counts = counts or SourceCounts()
         self._outputs = outputs
-        self._on_failure = on_failure
-        self._lock = asyncio.Lock()
+        self._lock = lock
+        self._on_gone = on_gone
 
     async def handle(self, delivery: Delivery) -> None:
-        """Evaluate a delivery and write its alerts.
+        """Evaluate a delivery and hand on its alerts.
 
         Raises:
             RejectedDelivery: A webhook's body is not JSON.
-            OSError: An output could not take the alerts; the delivery is not acknowledged.
+            UnwrittenAlerts: An output that is awaited fails.
         """
+        started = time.perf_counter()
         async with self._lock:
             if len(delivery.payload) > MAX_INLINE_BYTES:
                 result = await asyncio.to_thread(self._evaluate, delivery)
             else:
                 result = self._evaluate(delivery)
-            self._write(result)
+            self._outputs.write(result.alerts)
+            self._count(result, delivery.payload)
+        is_written = not result.alerts or await asyncio.to_thread(self._outputs.settle, PATIENCE_S)
+        if self._outputs.is_gone:
+            self._on_gone()
+            is_written = False
+        if not is_written:
+            raise UnwrittenAlerts
         if delivery.framing is Framing.BODY and not result.events and not _is_json(delivery.payload):
             raise RejectedDelivery("the body is not JSON")
+        self.counts.latency.add(time.perf_counter() - started)
 
     def _evaluate(self, delivery: Delivery) -> Result:
-        return self._engine.process(
+        return self.engine.process(
             delivery.payload,
             body=delivery.framing is Framing.BODY,
             truncated=delivery.truncated,
@@ -60,14 +96,27 @@ class Pipeline:
             origin=delivery.origin,
         )
 
-    def _write(self, result: Result) -> None:
-        try:
-            for output in self._outputs:
-                output.write(result.alerts)
-                output.flush()
-        except OSError as error:
-            self._on_failure(error)
-            raise
+    def _count(self, result: Result, payload: Payload) -> None:
+        counts = self.counts
+        counts.deliveries += 1
+        if result.events:
+            counts.events += result.events
+            counts.last_at_s = time.time()
+            if (newest := _last_time(payload)) is not None:
+                counts.lag_s = counts.last_at_s - newest
+
+
+def _last_time(payload: Payload) -> float | None:
+    """The time that stands last in a payload, in seconds since the epoch; events are in order, so it is the newest.
+
+    It is looked for in the text, because most events are not decoded so far. A body may hold another time; then the lag
+    that is shown is wrong until the next delivery, and nothing else is.
+    """
+    tail = bytes(payload[-_TAIL_BYTES:])
+    at = tail.rfind(_TIME_KEY)
+    found = _TIME.match(tail, at + len(_TIME_KEY)) if at >= 0 else None
+    time_ns = parse_time(found[1].decode("ascii")) if found else None
+    return None if time_ns is None else time_ns / 1e9
 
 
 def _is_json(payload: Payload) -> bool:

@@ -1,7 +1,7 @@
-"""One of several processes that share a webhook's port: its own engine, event loop and listening socket.
+"""One of several processes that share a webhook's port: its own engines, outputs, event loop and listening sockets.
 
-It obeys nothing but two latches: at the gate it waits for the others, and the lifeline ends it, be it that the parent
-lets go of it or that the parent was killed.
+It obeys nothing but two latches and one signal: at the gate it waits for the others, the lifeline ends it, be it that
+the parent lets go of it or that the parent was killed, and SIGUSR1 has its outputs begin anew.
 """
 
 from __future__ import annotations
@@ -9,21 +9,30 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from multiprocessing.connection import Connection
 from typing import TypeAlias
 
 import uvloop
 
-from lanner.engine.engine import Engine
 from lanner.engine.stats import Stats
-from lanner.outputs.base import Output
-from lanner.server.serve import STOP_SIGNALS, serve
-from lanner.sources.base import Handler, Source, SourceError
-from lanner.sources.webhook import WebhookOptions, WebhookSource
+from lanner.outputs.lane import RouteStats
+from lanner.server.plan import Files, Plan
+from lanner.server.snapshot import Snapshot, SourceCounts
+from lanner.server.station import STOP_SIGNALS, Station
+from lanner.sources.base import SourceError
+
+REPORT_S = 1.0
+"""How often a worker tells what it has done."""
+
+PARENTS_SIGNALS = (*STOP_SIGNALS, signal.SIGHUP, signal.SIGUSR1)
+"""What the parent is sent, and workers are not to take for it."""
+
+Addresses = Mapping[str, tuple[str, int]]
+"""Host and port of each webhook, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +40,12 @@ class Job:
     """What each worker does.
 
     Attributes:
-        options: Where and how to listen.
-        engine: Evaluates; each worker has its copy.
-        output: Takes the alerts; whatever it writes to takes them from several processes.
-        report: Told, in the worker, when the output cannot take alerts.
+        plan: What there is to do; workers do the sources and the routes of it.
+        addresses: Where to listen.
     """
 
-    options: WebhookOptions
-    engine: Engine
-    output: Output
-    report: Callable[[OSError], None]
+    plan: Plan
+    addresses: Addresses
 
 
 class Stage(IntEnum):
@@ -52,10 +57,39 @@ class Stage(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Listening:
+    """A source of a worker takes events.
+
+    Attributes:
+        name: The source.
+        text: Where, in words for people.
+        url: The address.
+    """
+
+    name: str
+    text: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a process has done since it started."""
+
+    stats: Stats
+    sources: Mapping[str, SourceCounts]
+    routes: tuple[RouteStats, ...]
+    rss_bytes: int
+
+    @staticmethod
+    def of(snapshot: Snapshot) -> Report:
+        """What a snapshot says of the process that made it."""
+        return Report(snapshot.stats, snapshot.sources, snapshot.routes, snapshot.rss_bytes)
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The last word of a worker that ended in order."""
 
-    stats: Stats
     has_reader: bool
 
 
@@ -89,8 +123,16 @@ class Latch:
         os.close(self.reader)
 
 
-Message: TypeAlias = Stage | Ended | Unable
+Message: TypeAlias = Stage | Listening | Report | Ended | Unable
 """What a worker tells its parent; after `Ended` or `Unable` nothing follows."""
+
+
+def leave_signals() -> None:
+    """Forget what the parent does about signals, and leave them to it."""
+    signal.set_wakeup_fd(-1)
+    for number in PARENTS_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PARENTS_SIGNALS)
 
 
 def work(job: Job, parent: Connection, gate: Latch, lifeline: Latch) -> None:
@@ -102,52 +144,53 @@ def work(job: Job, parent: Connection, gate: Latch, lifeline: Latch) -> None:
         gate: Connections are accepted once it is let go of.
         lifeline: Keeps the worker going.
     """
-    signal.set_wakeup_fd(-1)
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    leave_signals()
     gate.let_go()
     lifeline.let_go()
     with suppress(BrokenPipeError):  # nobody hears it: the parent was killed
         parent.send(Stage.READY)
         gate.wait()
-        parent.send(_serve(job, parent, lifeline))
-
-
-def _serve(job: Job, parent: Connection, lifeline: Latch) -> Ended | Unable:
-    def on_started(host: str, port: int) -> None:
-        with suppress(BrokenPipeError):
-            parent.send(Stage.LISTENING)
-
-    source = _Led(WebhookSource(job.options, is_shared=True, on_started=on_started), lifeline)
-    has_reader = True
-    try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(source, job.engine, [job.output], report=job.report, signals=()))
+            last_word = runner.run(_serve(job, parent, lifeline))
+        parent.send(last_word)
+
+
+async def _serve(job: Job, parent: Connection, lifeline: Latch) -> Ended | Unable:
+    loop = asyncio.get_running_loop()
+    waiting = {source.name for source in job.plan.sources}
+
+    def on_started(name: str, text: str, url: str) -> None:
+        waiting.discard(name)
+        with suppress(BrokenPipeError):
+            parent.send(Listening(name, text, url))
+            if not waiting:
+                parent.send(Stage.LISTENING)
+
+    plan = replace(job.plan, web=None, snapshots=None, files=Files())
+    station = Station(plan, lambda: plan, versions={}, shared=job.addresses, on_started=on_started)
+
+    def report() -> None:
+        with suppress(BrokenPipeError):
+            parent.send(Report.of(station.snapshot()))
+
+    async def report_forever() -> None:
+        while True:
+            await asyncio.sleep(REPORT_S)
+            report()
+
+    def end() -> None:
+        loop.remove_reader(lifeline.reader)
+        station.stop()
+
+    loop.add_reader(lifeline.reader, end)
+    reporting = loop.create_task(report_forever())
+    try:
+        await station.run()
     except SourceError as error:
         return Unable(str(error))
     except BrokenPipeError:
-        has_reader = False
-    return Ended(job.engine.stats, has_reader)
-
-
-@dataclass(frozen=True, slots=True)
-class _Led:
-    """A source that is cancelled when a latch is let go of."""
-
-    source: Source
-    lifeline: Latch
-
-    async def run(self, handle: Handler) -> None:
-        loop = asyncio.get_running_loop()
-        running = asyncio.ensure_future(self.source.run(handle))
-
-        def stop() -> None:
-            loop.remove_reader(self.lifeline.reader)
-            running.cancel()
-
-        loop.add_reader(self.lifeline.reader, stop)
-        try:
-            await running
-        finally:
-            loop.remove_reader(self.lifeline.reader)
+        return Ended(has_reader=False)
+    finally:
+        reporting.cancel()
+        report()
+    return Ended(has_reader=True)

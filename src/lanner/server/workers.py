@@ -1,341 +1,485 @@
-"""Several processes that share a webhook's port, and the one that looks after them.
+"""Several processes that share webhooks' ports, one that does what is not detection, and one that looks after them.
 
-The parent forks workers once everything is loaded, so that they share its memory. Each listens on the port by itself,
-and the kernel spreads connections among them. The parent evaluates nothing: it waits for signals and for what workers
-say.
+The parent forks workers once everything is loaded, so that they share its memory. Each listens by itself, and the
+kernel spreads connections among them. The parent evaluates nothing and has no threads: it waits for signals and for
+what the others say. When the configuration is read again, it starts other workers, and lets those of before end once
+the new ones listen: what they have received is evaluated and acknowledged by them.
 """
 
 from __future__ import annotations
 
 import gc
+import logging
+import math
 import os
+import resource
 import signal
+import socket
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 
+from lanner.engine.alert import Alert
 from lanner.engine.stats import Stats
-from lanner.server.serve import STOP_SIGNALS
-from lanner.server.worker import Ended, Job, Latch, Message, Stage, Unable, work
-from lanner.sources.base import reason_of
-from lanner.sources.listener import reserve, tls_context
+from lanner.outputs.lane import RouteStats
+from lanner.server.desk import Changed, Note, Opened, keep_desk
+from lanner.server.generation import MAX_DEATHS, Death, Generation, Slot, Watcher, end_of, start_process
+from lanner.server.internal import reload_refused, unsafe, worker_lost
+from lanner.server.plan import Plan, PlanError
+from lanner.server.snapshot import Reloads, Snapshot, SourceCounts, Status
+from lanner.server.station import STOP_SIGNALS, Ending, labels, rss_bytes, say_started, warnings_of
+from lanner.server.systemd import notify, notify_reloading, watchdog_s
+from lanner.server.worker import PARENTS_SIGNALS, Job, Listening, Report, Stage
+from lanner.sources.base import SourceError
+from lanner.sources.listener import reserve
 
-MIN_PAUSE_S = 0.5
-MAX_PAUSE_S = 30.0
-"""How long a worker that died stays away: the first time, and at most; each time is twice as long as the last."""
+_LOG = logging.getLogger(__name__)
 
-LONG_LIFE_S = 60.0
-"""A worker that lived so long did not die from how it was started: its next pause is the shortest again."""
+SNAPSHOT_S = 1.0
+"""How often the desk is told what the run has done."""
 
-MAX_DEATHS = 5
-"""So many workers that died young within `LONG_LIFE_S` end everything."""
+WATCH_S = 0.2
+"""How often somebody who watches is shown it."""
 
-STOP_TIMEOUT_S = 40.0
-"""How long workers may take to end, some seconds more than a webhook gives its posts; those left then are killed."""
+DESK_PAUSE_S = 1.0
+"""How long a desk that died stays away."""
 
-
-@dataclass(frozen=True, slots=True)
-class Death:
-    """A worker that ended though nobody asked it to.
-
-    Attributes:
-        reason: Such as `killed by SIGKILL`.
-        pause_s: When another one starts in its place; None: none does.
-    """
-
-    reason: str
-    pause_s: float | None
+__all__ = ["MAX_DEATHS", "run_workers"]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How everything ended.
-
-    Attributes:
-        stats: What the workers counted; those that died took their counters with them.
-        stopped: The signal that asked to end, or None.
-        restarted: How many workers were started in place of others.
-        is_given_up: Whether the workers died again and again.
-    """
-
-    stats: Stats
-    stopped: signal.Signals | None
-    restarted: int
-    is_given_up: bool
-
-
-class Restarts:
-    """Decides when a worker that died is started again."""
-
-    def __init__(self) -> None:
-        self._deaths: deque[float] = deque()
-        self._pauses: dict[int, float] = {}
-
-    def pause(self, worker: int, lived_s: float, now: float) -> float | None:
-        """How many seconds to wait, or None to give up.
-
-        Args:
-            worker: Its number.
-            lived_s: How many seconds it has lived.
-            now: Seconds of a clock that never goes back.
-        """
-        if lived_s >= LONG_LIFE_S:
-            self._pauses[worker] = MIN_PAUSE_S
-            return MIN_PAUSE_S
-        self._deaths.append(now)
-        while self._deaths[0] <= now - LONG_LIFE_S:
-            self._deaths.popleft()
-        if len(self._deaths) >= MAX_DEATHS:
-            return None
-        last = self._pauses.get(worker, 0.0)
-        self._pauses[worker] = min(MAX_PAUSE_S, last * 2) or MIN_PAUSE_S
-        return self._pauses[worker]
-
-
-def serve_workers(
-    job: Job, count: int, *, on_started: Callable[[str, int], None], on_death: Callable[[Death], None]
-) -> Outcome:
-    """Run workers on one port until SIGINT or SIGTERM comes, which are taken over while it runs.
+def run_workers(
+    plan: Plan,
+    read_again: Callable[[], Plan],
+    count: int,
+    *,
+    versions: Mapping[str, object],
+    watch: Callable[[Snapshot], None] | None = None,
+) -> Ending:
+    """Run workers until SIGINT or SIGTERM comes, which are taken over while it runs, and SIGHUP and SIGUSR1 with them.
 
     What was received is evaluated and written before this returns. To be called in a process without other threads.
 
     Args:
-        job: What each worker does.
-        count: How many there are.
-        on_started: Told host and port once all of them accept connections; none does before all are ready.
-        on_death: Told of each worker that dies.
+        plan: What to do; all its sources are webhooks.
+        read_again: Makes another plan. It raises `PlanError` for one that cannot be used.
+        count: How many workers there are.
+        versions: What `/versions` tells.
+        watch: Shown what the run is like, several times a second.
 
     Raises:
-        SourceError: The address is not to be had, or certificate and key are not usable.
+        SourceError: An address is not to be had.
         OSError: The system has no room for so many processes.
-        BrokenPipeError: The output's reader has left.
+        BrokenPipeError: All places that alerts went to are gone.
     """
-    options = job.options
-    if options.is_tls:
-        tls_context(options.certificate, options.key)
-    with reserve(options.host, options.port) as reserved:
-        host, port = reserved.getsockname()[:2]
-        options = replace(options, host=host if options.host else "", port=port)
-        gc.collect()
-        gc.freeze()  # a collection in a worker would write to every page that it shares
-        try:
-            supervisor = Supervisor(replace(job, options=options), count, lambda: on_started(host, port), on_death)
-            return supervisor.run()
-        finally:
-            gc.unfreeze()
+    gc.collect()
+    gc.freeze()  # a collection in a worker would write to every page that it shares
+    try:
+        with Supervisor(plan, read_again, count, versions) as supervisor:
+            return supervisor.run(watch)
+    finally:
+        gc.unfreeze()
 
 
 @dataclass(slots=True)
-class _Slot:
-    """The place of one worker, taken by one process after the other.
+class Chore:
+    """What is done again and again.
 
     Attributes:
-        number: Which it is.
-        process: The worker; None while there is none.
-        connection: Where its messages come from.
-        stage: How far it has come.
-        since: When it started.
-        restart_at: When another one is to start; None: not at all.
-        last_word: What it said before it ended.
+        every_s: Seconds between two times.
+        do: Does it.
     """
 
-    number: int
-    process: ForkProcess | None = None
-    connection: Connection | None = None
-    stage: Stage = Stage.STARTED
-    since: float = 0.0
-    restart_at: float | None = None
-    last_word: Ended | Unable | None = None
+    every_s: float
+    do: Callable[[], None]
+    _last: float = -math.inf
+
+    def tick(self) -> None:
+        """Do it, if it is time."""
+        now = time.monotonic()
+        if now - self._last >= self.every_s:
+            self._last = now
+            self.do()
 
 
-@dataclass(slots=True)
+class Account:
+    """What processes have done that are no more."""
+
+    def __init__(self) -> None:
+        self.stats = Stats()
+        self.sources: dict[str, SourceCounts] = {}
+        self.routes: dict[str, RouteStats] = {}
+
+    def add(self, report: Report, *, is_over: bool) -> None:
+        """Count what a process has done; one that is over holds nothing and runs nothing any more."""
+        self.stats.add(report.stats)
+        for name, counts in report.sources.items():
+            still = replace(counts, status=Status.STARTING, in_flight_bytes=0) if is_over else counts
+            if name not in self.sources:
+                self.sources[name] = SourceCounts()
+            self.sources[name].merge(still)
+        for route in report.routes:
+            before = self.routes.get(route.name)
+            self.routes[route.name] = before + route if before else route
+
+
 class Supervisor:
-    """Starts workers, starts others in place of those that die, ends them all, and adds up what they counted."""
+    """The parent."""
 
-    job: Job
-    count: int
-    on_started: Callable[[], None]
-    on_death: Callable[[Death], None]
-    _stats: Stats = field(init=False)
-    _slots: list[_Slot] = field(init=False)
-    _gate: Latch = field(default_factory=Latch, init=False)
-    _lifeline: Latch = field(default_factory=Latch, init=False)
-    _restarts: Restarts = field(default_factory=Restarts, init=False)
-    _stopped: signal.Signals | None = field(default=None, init=False)
-    _restarted: int = field(default=0, init=False)
-    _deadline: float | None = field(default=None, init=False)
-    _has_started: bool = field(default=False, init=False)
-    _has_reader: bool = field(default=True, init=False)
-    _is_given_up: bool = field(default=False, init=False)
+    def __init__(self, plan: Plan, read_again: Callable[[], Plan], count: int, versions: Mapping[str, object]) -> None:
+        self._plan = plan
+        self._read_again = read_again
+        self._count = count
+        self._versions = versions
+        self._resources = ExitStack()
+        self._reserved: dict[tuple[str, int], tuple[str, int]] = {}
+        self._past = Account()
+        self._internal: Counter[str] = Counter()
+        self._reloads = Reloads()
+        self._started_ns = time.time_ns()
+        self._stopped: signal.Signals | None = None
+        self._is_stopping = False
+        self._has_reader = True
+        self._restarted = 0
+        self._is_given_up = False
+        self._wants_reload = False
+        self._current: Generation | None = None
+        self._next: Generation | None = None
+        self._starting: Generation | None = None
+        self._leaving: list[Generation] = []
+        self._desk: tuple[ForkProcess, Connection] | None = None
+        self._desk_at: float | None = 0.0
+        self._desk_report: Report | None = None
+        self._said: set[str] = set()
 
-    def __post_init__(self) -> None:
-        self._stats = Stats.for_rules(rule.name for rule in self.job.engine.rules.rules)
-        self._slots = [_Slot(number) for number in range(self.count)]
+    def __enter__(self) -> Supervisor:
+        return self
 
-    def run(self) -> Outcome:
-        """As `serve_workers`."""
-        try:
-            with _stop_signals() as signals:
-                for slot in self._slots:
-                    self._start(slot)
-                while any(slot.process or slot.restart_at is not None for slot in self._slots):
-                    self._wait(signals)
-        finally:
-            self._close()
+    def __exit__(self, *raised: object) -> None:
+        for generation in self._generations():
+            generation.close()
+        if self._desk:
+            self._desk[0].kill()
+            self._clear_desk()
+        self._resources.close()
+
+    def run(self, watch: Callable[[Snapshot], None] | None = None) -> Ending:
+        """As `run_workers`."""
+        with _signals() as signals:
+            self._current = self._begin(self._plan)
+            self._reserve_web(self._plan)
+            self._start_desk()
+            self._warn(warnings_of(self._plan))
+            chores = [Chore(SNAPSHOT_S, lambda: self._tell_desk(self.snapshot()))]
+            if watch is not None:
+                chores.append(Chore(WATCH_S, lambda: watch(self.snapshot())))
+            if (sign_s := watchdog_s()) is not None:
+                chores.append(Chore(sign_s, lambda: notify("WATCHDOG=1")))
+            while self._generations():
+                self._wait(signals, min(chore.every_s for chore in chores))
+                for chore in chores:
+                    chore.tick()
+            self._end_desk()
         if not self._has_reader:
             raise BrokenPipeError
-        return Outcome(self._stats, self._stopped, self._restarted, self._is_given_up)
+        found = self.snapshot()
+        undelivered = {route.name: sum(route.dropped.values()) for route in found.routes if route.dropped}
+        return Ending(found.stats, self._stopped, undelivered, self._restarted, self._is_given_up)
 
-    def _wait(self, signals: int) -> None:
+    def snapshot(self) -> Snapshot:
+        """What all processes have done so far."""
+        sum_ = Account()
+        sum_.add(Report(self._past.stats, self._past.sources, tuple(self._past.routes.values()), 0), is_over=True)
+        rss = rss_bytes()
+        slots = [slot for generation in self._generations() for slot in generation.slots]
+        for report in (*(slot.report for slot in slots), self._desk_report):
+            if report:
+                sum_.add(report, is_over=False)
+                rss += report.rss_bytes
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return Snapshot(
+            started_ns=self._started_ns,
+            stats=sum_.stats,
+            sources={source.name: sum_.sources.get(source.name, SourceCounts()) for source in self._plan.sources},
+            routes=tuple(sum_.routes.values()),
+            reloads=self._reloads,
+            internal=dict(self._internal),
+            workers=self._count,
+            worker_restarts=self._restarted,
+            cpu_s=sum(each.ru_utime + each.ru_stime for each in used) + sum(map(_cpu_of, slots)),
+            rss_bytes=rss,
+        )
+
+    # What happens
+
+    def _generations(self) -> list[Generation]:
+        found = [each for each in (self._current, self._next, *self._leaving) if each]
+        over = [generation for generation in found if generation.is_over]
+        for generation in over:
+            self._forget(generation)
+        return [generation for generation in found if generation not in over]
+
+    def _forget(self, generation: Generation) -> None:
+        generation.close()
+        self._restarted += generation.restarted
+        if generation is self._current:
+            self._current, self._is_given_up = None, generation.is_given_up
+        elif generation is self._next:
+            self._next = None
+        else:
+            self._leaving.remove(generation)
+
+    def _wait(self, signals: int, at_most_s: float) -> None:
         """Wait for what comes next, and deal with it."""
-        slots = {slot.connection: slot for slot in self._slots if slot.connection}
-        for found in wait([signals, *slots], self._timeout_s()):
-            if isinstance(found, Connection):
-                self._receive(slots[found], found)
-            else:
-                self._stopped = self._stopped or signal.Signals(os.read(signals, 1)[0])
-                self._stop()
-        now = time.monotonic()
-        if self._deadline is not None and now >= self._deadline:
-            self._deadline = None
-            self._kill()
-        for slot in self._slots:
-            if slot.restart_at is not None and now >= slot.restart_at:
-                self._restart(slot)
+        generations = self._generations()
+        senders = {sender: generation for generation in generations for sender in generation.connections}
+        dues = [due for generation in generations if (due := generation.due_s()) is not None]
+        desk = [self._desk[1]] if self._desk else []
+        for found in wait([signals, *desk, *senders], min([at_most_s, *dues])):
+            if not isinstance(found, Connection):
+                self._obey(signal.Signals(os.read(signals, 1)[0]))
+            elif found in senders:
+                generation = senders[found]
+                if (slot := generation.connections.get(found)) is not None:
+                    generation.receive(slot, found)
+            elif self._desk and found is self._desk[1]:
+                self._hear_desk()
+        for generation in self._generations():
+            generation.tick()
+        if self._desk is None and self._desk_at is not None and time.monotonic() >= self._desk_at:
+            self._start_desk()
 
-    def _timeout_s(self) -> float | None:
-        """Seconds to the next thing that is to be done at a time of its own."""
-        times = [slot.restart_at for slot in self._slots if slot.restart_at is not None]
-        if self._deadline is not None:
-            times.append(self._deadline)
-        return max(0.0, min(times) - time.monotonic()) if times else None
-
-    def _start(self, slot: _Slot) -> None:
-        context = get_context("fork")
-        reader, writer = context.Pipe(duplex=False)
-        process = context.Process(target=self._work, args=(reader, writer), name=f"worker-{slot.number}")
-        # Until a worker ignores these signals it would tell them to its parent.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-        try:
-            process.start()
-        except OSError:
-            reader.close()
-            raise
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            writer.close()
-        slot.process, slot.connection = process, reader
-        slot.stage, slot.last_word, slot.restart_at = Stage.STARTED, None, None
-        slot.since = time.monotonic()
-
-    def _restart(self, slot: _Slot) -> None:
-        self._restarted += 1
-        try:
-            self._start(slot)
-        except OSError as error:
-            self._mourn(slot, f"not started: {reason_of(error)}", 0.0)
-
-    def _receive(self, slot: _Slot, connection: Connection) -> None:
-        """Take a message of a worker, or its end."""
-        try:
-            message: Message = connection.recv()
-        except (EOFError, OSError):  # an error: it was killed in the middle of a message
-            self._bury(slot)
-            return
-        if isinstance(message, Stage):
-            slot.stage = message
-            self._advance()
-        else:
-            slot.last_word = message
-
-    def _advance(self) -> None:
-        """Open the gate when all are ready; say so when all listen, for the first time."""
-        least = min(slot.stage for slot in self._slots)
-        if least is not Stage.STARTED:
-            self._gate.let_go()
-        if least is Stage.LISTENING and not self._has_started:
-            self._has_started = True
-            self.on_started()
-
-    def _bury(self, slot: _Slot) -> None:
-        """Take what a worker that ended has left."""
-        reason, word = self._clear(slot), slot.last_word
-        if isinstance(word, Ended):
-            self._stats.add(word.stats)
-            if not word.has_reader:
-                self._has_reader = False
-                self._stop()
-        else:
-            self._mourn(slot, word.reason if word else reason, time.monotonic() - slot.since)
-
-    def _clear(self, slot: _Slot) -> str:
-        """Wait for the end of a worker; how it ended."""
-        process, connection = slot.process, slot.connection
-        assert process is not None  # noqa: S101 - INVARIANT: a worker is buried once
-        assert connection is not None  # noqa: S101 - INVARIANT: as the process
-        slot.process = slot.connection = None
-        slot.stage = Stage.STARTED
-        connection.close()
-        process.join()
-        code = process.exitcode or 0
-        process.close()
-        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
-
-    def _mourn(self, slot: _Slot, reason: str, lived_s: float) -> None:
-        """Have another worker started in place of one that died, or give up."""
-        pause_s = None
-        if self._lifeline.is_held:
-            now = time.monotonic()
-            pause_s = self._restarts.pause(slot.number, lived_s, now)
-            slot.restart_at = now + pause_s if pause_s is not None else None
-            self._is_given_up = pause_s is None
-        self.on_death(Death(reason, pause_s))
-        if pause_s is None:
+    def _obey(self, number: signal.Signals) -> None:
+        if number in STOP_SIGNALS:
+            self._stopped = self._stopped or number
             self._stop()
+        elif number is signal.SIGHUP:
+            self._reload()
+        elif number is signal.SIGUSR1:
+            for generation in self._generations():
+                generation.reopen()
 
     def _stop(self) -> None:
-        """Have all workers end."""
-        if self._lifeline.is_held:
-            self._lifeline.let_go()
-            self._gate.let_go()
-            self._deadline = time.monotonic() + STOP_TIMEOUT_S
-        for slot in self._slots:
-            slot.restart_at = None
+        if not self._is_stopping:
+            self._is_stopping = True
+            notify("STOPPING=1")
+        for generation in (self._current, self._next, *self._leaving):
+            if generation:
+                generation.stop()
 
-    def _kill(self) -> None:
-        for slot in self._slots:
-            if slot.process:
-                slot.process.kill()
+    # Workers
 
-    def _close(self) -> None:
-        """End at once what is left."""
-        self._kill()
-        for slot in self._slots:
-            if slot.process:
-                self._clear(slot)
-        self._gate.close()
-        self._lifeline.close()
+    def _begin(self, plan: Plan) -> Generation:
+        addresses = {
+            source.name: self._reserve(source.webhook.host, source.webhook.port)
+            for source in plan.sources
+            if source.webhook
+        }
+        generation = Generation(
+            Job(plan, addresses),
+            [Slot(number) for number in range(self._count)],
+            Watcher(
+                on_ready=lambda: self._ready(generation),
+                on_listening=self._say_listening,
+                on_report=lambda report: self._past.add(report, is_over=True),
+                on_death=lambda death: self._died(generation, death),
+                on_reader_gone=self._lose_reader,
+            ),
+            release=self._release,
+        )
+        self._starting = generation
+        try:
+            generation.start()
+        except OSError:
+            generation.close()
+            raise
+        finally:
+            self._starting = None
+        return generation
 
-    def _work(self, reader: Connection, writer: Connection) -> None:
-        """Be a worker that has let go of what is its parent's: a pipe breaks when all have closed its other end."""
-        for connection in (reader, *(slot.connection for slot in self._slots)):
-            if connection:
-                connection.close()
-        work(self.job, writer, self._gate, self._lifeline)
+    def _release(self) -> None:
+        """Let go, in a process that was forked, of what is the parent's alone."""
+        for generation in (self._current, self._next, self._starting, *self._leaving):
+            if generation:
+                generation.let_go()
+        if self._desk:
+            self._desk[1].close()
+
+    def _reserve(self, host: str, port: int) -> tuple[str, int]:
+        """Keep an address for the workers, for as long as the run lasts; port 0 stays the one that was found."""
+        if (host, port) not in self._reserved:
+            kept: socket.socket = self._resources.enter_context(reserve(host, port))
+            address, number = kept.getsockname()[:2]
+            self._reserved[host, port] = address if host else "", number
+        return self._reserved[host, port]
+
+    def _reserve_web(self, plan: Plan) -> None:
+        if plan.web and plan.web.listening:
+            self._reserve(plan.web.listening.host, plan.web.listening.port)
+
+    def _ready(self, generation: Generation) -> None:
+        if generation is self._next:
+            self._take_over()
+        notify(f"READY=1\nSTATUS=detecting with {len(labels(self._plan))} rules in {self._count} processes")
+
+    def _say_listening(self, what: Listening) -> None:
+        if what.text not in self._said:
+            self._said.add(what.text)
+            say_started(what.name, what.text, what.url)
+
+    def _died(self, generation: Generation, death: Death) -> None:
+        if generation is self._next and not self._is_stopping:
+            generation.stop()
+            self._leaving.append(generation)
+            self._next = None
+            self._refuse(f"a worker with the new configuration ended: {death.reason}", None)
+            return
+        then = "" if death.pause_s is None else f", another starts in {death.pause_s:g} s"
+        text = f"a worker was lost: {death.reason}{then}"
+        _LOG.error("%s", text, extra={"fields": {"reason": death.reason, "pause_s": death.pause_s}})
+        if not self._is_stopping:
+            self._raise(worker_lost(death.reason, death.pause_s))
+
+    def _lose_reader(self) -> None:
+        self._has_reader = False
+        self._stop()
+
+    # Another reading of the configuration
+
+    def _reload(self) -> None:
+        if self._next or self._is_stopping:
+            self._wants_reload = not self._is_stopping
+            return
+        notify_reloading()
+        try:
+            plan = self._read_again()
+            self._reserve_web(plan)
+            self._next = self._begin(plan)
+        except PlanError as error:
+            self._refuse(error.message, error.help)
+        except SourceError as error:
+            self._refuse(str(error), error.help)
+        except OSError as error:
+            self._refuse(f"no room for other workers: {(error.strerror or str(error)).lower()}", None)
+
+    def _take_over(self) -> None:
+        """The workers with the new plan listen: those of before may end."""
+        assert self._next is not None  # noqa: S101 - INVARIANT: only the next generation takes over
+        before, self._current, self._next = self._current, self._next, None
+        old, self._plan = self._plan, self._current.job.plan
+        if before:
+            before.stop()
+            self._leaving.append(before)
+        self._reloads.done += 1
+        self._reloads.last_ns = time.time_ns()
+        self._reloads.is_current = True
+        self._end_desk()
+        self._start_desk()
+        number = len(labels(self._plan))
+        text = f"configuration and rules were read again: {number} rules"
+        _LOG.info("%s", text, extra={"fields": {"rules": number}})
+        self._warn(tuple(text for text in warnings_of(self._plan) if text not in warnings_of(old)))
+        if self._wants_reload:
+            self._wants_reload = False
+            self._reload()
+
+    def _refuse(self, reason: str, help_text: str | None) -> None:
+        self._reloads.refused += 1
+        self._reloads.is_current = False
+        text = f"not taken over: {reason}; detection goes on as before"
+        _LOG.error("%s", text, extra={"fields": {"reason": reason, "help": help_text}})
+        self._raise(reload_refused(reason, help_text))
+        notify("READY=1")
+
+    # The desk
+
+    def _start_desk(self) -> None:
+        arguments = (self._plan, self.snapshot(), self._versions, self._reserved)
+        try:
+            self._desk = start_process(keep_desk, arguments, self._release, name="desk")
+        except OSError as error:
+            self._lose_desk((error.strerror or str(error)).lower())
+
+    def _hear_desk(self) -> None:
+        assert self._desk is not None  # noqa: S101 - INVARIANT: it was waited for
+        try:
+            note: Note = self._desk[1].recv()
+        except (EOFError, OSError):
+            self._lose_desk(self._clear_desk())
+            return
+        match note:
+            case Report():
+                self._desk_report = note
+            case Changed():
+                self._reload()
+            case Opened():
+                if note.problem:
+                    _LOG.error("no health and metrics: %s", note.problem)
+
+    def _lose_desk(self, reason: str) -> None:
+        self._desk_at = time.monotonic() + DESK_PAUSE_S
+        _LOG.error("the process for health and metrics was lost: %s; another one starts", reason)
+
+    def _clear_desk(self) -> str:
+        assert self._desk is not None  # noqa: S101 - INVARIANT: who clears it has seen it
+        process, connection = self._desk
+        self._desk = None
+        connection.close()
+        if self._desk_report:
+            self._past.add(self._desk_report, is_over=True)
+            self._desk_report = None
+        return end_of(process)
+
+    def _end_desk(self) -> None:
+        """Have the desk deliver what it has, and end; it says what it has done."""
+        if self._desk is None:
+            return
+        _, connection = self._desk
+        with suppress(OSError, EOFError):
+            connection.send(None)
+            while True:
+                note: Note = connection.recv()
+                if isinstance(note, Report):
+                    self._desk_report = note
+        self._clear_desk()
+
+    def _tell_desk(self, message: Snapshot | Alert) -> None:
+        if self._desk:
+            with suppress(OSError):  # its end is noticed when it is listened to
+                self._desk[1].send(message)
+
+    def _raise(self, alert: Alert) -> None:
+        self._internal[alert.rule] += 1
+        self._tell_desk(alert)
+
+    def _warn(self, texts: tuple[str, ...]) -> None:
+        for text in texts:
+            _LOG.warning("%s", text)
+            self._raise(unsafe("webhook", text))
+
+
+def _cpu_of(slot: Slot) -> float:
+    """Processor time of a worker so far, in seconds."""
+    if slot.process is None or slot.process.pid is None or slot.stage is Stage.STARTED:
+        return 0.0
+    try:
+        with open(f"/proc/{slot.process.pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
-def _stop_signals() -> Iterator[int]:
-    """Take over the signals that ask to end: their numbers can be read from the descriptor, a byte each."""
+def _signals() -> Iterator[int]:
+    """Take over the signals that the parent obeys: their numbers can be read from the descriptor, a byte each."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     before_fd = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    before = {number: signal.signal(number, lambda number, frame: None) for number in STOP_SIGNALS}
+    before = {number: signal.signal(number, lambda number, frame: None) for number in PARENTS_SIGNALS}
     try:
         yield reader
     finally:

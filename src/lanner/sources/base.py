@@ -68,6 +68,13 @@ class RejectedDelivery(Exception):
         self.reason = reason
 
 
+class UnwrittenAlerts(Exception):
+    """Raised by a handler that has evaluated a delivery, and whose output fails: the alerts wait in memory for it.
+
+    Whoever can send the events again is not told that they are dealt with; there is no use in a second evaluation else.
+    """
+
+
 class SourceError(Exception):
     """A place that cannot be read from or listened on; as text "cannot read `x.json`: no such file"."""
 

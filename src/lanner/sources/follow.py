@@ -8,7 +8,16 @@ import select
 import stat
 from collections.abc import Awaitable, Callable, Iterator
 
-from lanner.sources.base import Delivery, Handler, Limits, RejectedDelivery, SourceError, finish, reason_of
+from lanner.sources.base import (
+    Delivery,
+    Handler,
+    Limits,
+    RejectedDelivery,
+    SourceError,
+    UnwrittenAlerts,
+    finish,
+    reason_of,
+)
 from lanner.sources.files import STDIN_NAME
 from lanner.sources.lines import LineCutter
 
@@ -200,6 +209,8 @@ async def _deliver(
 async def _is_settled(handle: Handler, delivery: Delivery, on_error: Callable[[Exception], None]) -> bool:
     try:
         await handle(delivery)
+    except UnwrittenAlerts:
+        pass  # the output says what is wrong, and has the alerts
     except RejectedDelivery as error:
         on_error(error)
     except Exception as error:  # whatever kept it from being handled may pass

@@ -106,6 +106,7 @@ class WebhookSource:
         drain_timeout_s: How long posts that have begun may take once the source is cancelled.
         extra: Applications for other paths on the same port.
         is_shared: Whether other processes may listen on the same port.
+        stats: Where to count.
         on_started: Told host and port once connections are accepted.
     """
 
@@ -119,10 +120,11 @@ class WebhookSource:
         drain_timeout_s: int = 30,
         extra: Mapping[str, ASGIApp] | None = None,
         is_shared: bool = False,
+        stats: WebhookStats | None = None,
         on_started: Callable[[str, int], None] = lambda host, port: None,
     ) -> None:
         self.options = options
-        self.stats = WebhookStats()
+        self.stats = stats or WebhookStats()
         self.address: tuple[str, int] | None = None
         """Host and port that are listened on, once they are."""
         self.started = asyncio.Event()

@@ -7,8 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lanner.cli.messages import Failure
-from lanner.cli.place import DEFAULT_SOURCE, choose_place
+from lanner.cli.configuration import read_settings
+from lanner.cli.messages import Console, Failure
+from lanner.cli.place import DEFAULT_SOURCE, Place, choose_places, select_places
 from lanner.cli.settings import Settings
 from lanner.config.load import load_config
 from lanner.config.models import Config
@@ -112,9 +113,9 @@ def test_without_standard_output_alerts_are_only_counted(lanner: Lanner, config:
 
 
 def test_what_has_no_effect_is_named_in_a_line_each(lanner: Lanner, config: Path, rules: Path, log: Path) -> None:
-    config.write_text("syslog_output: {enabled: true}\nengine: {kind: kmod}\nrules_files: [/none.yaml]\n")
+    config.write_text("static_fields: {a: b}\nengine: {kind: kmod}\nrules_files: [/none.yaml]\n")
     ran = lanner("scan", "-c", config, "-r", rules, log)
-    assert ran.err.startswith("warning: not available yet: syslog_output\nnote: without effect: engine\nEvents")
+    assert ran.err.startswith("warning: not available yet: static_fields\nnote: without effect: engine\nEvents")
     ran = lanner("scan", "-c", config, log)
     assert "note: /none.yaml of `rules_files` not found\n" in ran.err
     assert "warning: none of `rules_files` is there; the default rules are used\n" in ran.err
@@ -164,34 +165,98 @@ TWO = "plugins: [{name: k8saudit}, {name: k8saudit-gke, open_params: sub}]"
 
 
 def test_the_configured_plugin_is_the_source(tmp_path: Path) -> None:
-    place = choose_place(None, settings(ONE, tmp_path))
-    assert (place.address, dict(place.options), place.is_configured) == ("http://:9765/x", {"maxEventSize": 9}, True)
-    assert choose_place("k8saudit", settings(ONE, tmp_path)) == place
-    assert choose_place("k8saudit", settings(TWO, tmp_path)).address == DEFAULT_SOURCE
+    [place] = choose_places(None, settings(ONE, tmp_path))
+    assert (place.name, place.address, dict(place.options)) == ("k8saudit", "http://:9765/x", {"maxEventSize": 9})
+    assert (place.is_configured, place.is_wanted) == (True, True)
+    assert choose_places("k8saudit", settings(ONE, tmp_path)) == (place,)
+    [place] = choose_places("k8saudit", settings(TWO, tmp_path))
+    assert (place.address, place.is_configured) == (DEFAULT_SOURCE, False)
 
 
 def test_what_the_user_names_goes_first(tmp_path: Path) -> None:
-    place = choose_place("audit.log", settings(ONE, tmp_path))
-    assert (place.address, place.is_configured) == ("audit.log", False)
+    [place] = choose_places("audit.log", settings(ONE, tmp_path))
+    assert (place.name, place.address, place.is_configured) == ("audit.log", "audit.log", False)
 
 
-def test_the_old_web_server_is_the_source_without_a_plugin() -> None:
-    place = choose_place(None, Settings(audit_endpoint="https://0.0.0.0:1/x", audit_certificate="c.pem"))
-    assert (place.address, dict(place.options), place.is_configured) == (
+def test_the_old_web_server_is_a_source() -> None:
+    [place] = choose_places(None, Settings(audit_endpoint="https://0.0.0.0:1/x", audit_certificate="c.pem"))
+    assert (place.address, dict(place.options), place.is_wanted) == (
         "https://0.0.0.0:1/x",
         {"sslCertificate": "c.pem"},
         True,
     )
-    assert choose_place(None, Settings()).address == DEFAULT_SOURCE
+    assert [place.address for place in choose_places(None, Settings())] == [DEFAULT_SOURCE]
+
+
+def test_all_sources_that_are_configured_give_events(tmp_path: Path) -> None:
+    path = tmp_path / "sources.yaml"
+    path.write_text(
+        "plugins: [{name: k8saudit, open_params: 'http://127.0.0.1:1/x'}]\n"
+        "sources:\n  - {name: dev, open_params: dev.log, rules_files: [dev.yaml]}\n"
+        "  - {name: prod, open_params: p.log}\n"
+    )
+    found = choose_places(None, read_settings(str(path), (), (), Console(quiet=True)))
+    assert [(place.name, place.address, place.rules_files) for place in found] == [
+        ("k8saudit", "http://127.0.0.1:1/x", ()),
+        ("dev", "dev.log", ("dev.yaml",)),
+        ("prod", "p.log", ()),
+    ]
+    assert [place.is_wanted for place in found] == [True, False, False]
+    assert choose_places("dev", read_settings(str(path), (), (), Console(quiet=True))) == (found[1],)
+
+
+def test_sources_need_names_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "sources.yaml"
+    path.write_text("sources:\n  - {name: dev, open_params: a.log}\n  - {name: dev, open_params: b.log}\n")
+    with pytest.raises(Failure, match="two sources have the name `dev`"):
+        choose_places(None, read_settings(str(path), (), (), Console(quiet=True)))
 
 
 @pytest.mark.parametrize(
     ("source", "message"),
-    [(None, "2 plugins are configured to give events"), ("k8saudit-gke", "plugin `k8saudit-gke` is not available yet")],
+    [
+        (None, "plugin `k8saudit-gke` is not available yet"),
+        ("k8saudit-gke", "plugin `k8saudit-gke` is not available yet"),
+    ],
 )
 def test_a_plugin_that_cannot_be_the_source_is_told(tmp_path: Path, source: str | None, message: str) -> None:
     with pytest.raises(Failure, match=message):
-        choose_place(source, settings(TWO, tmp_path))
+        choose_places(source, settings(TWO, tmp_path))
+
+
+PLACES = (Place("k8saudit", "http://127.0.0.1:1/x"), Place("dev", "dev.log"))
+
+
+@pytest.mark.parametrize(
+    ("enabled", "disabled", "left"),
+    [
+        ((), (), ["k8saudit", "dev"]),
+        (("k8s_audit",), (), ["k8saudit", "dev"]),
+        (("dev",), (), ["dev"]),
+        ((), ("dev",), ["k8saudit"]),
+        ((), ("syscall",), ["k8saudit", "dev"]),
+    ],
+)
+def test_sources_are_enabled_and_disabled_as_in_falco(
+    enabled: tuple[str, ...], disabled: tuple[str, ...], left: list[str]
+) -> None:
+    assert [place.name for place in select_places(PLACES, enabled, disabled)] == left
+
+
+@pytest.mark.parametrize(
+    ("enabled", "disabled", "message"),
+    [
+        (("k8s_adit",), (), "unknown source `k8s_adit`"),
+        (("dev",), ("dev",), "exclude each other"),
+        ((), ("k8s_audit",), "no source of events is left"),
+        (("syscall",), (), "no source of events is left"),
+    ],
+)
+def test_a_choice_of_sources_that_makes_no_sense_is_told(
+    enabled: tuple[str, ...], disabled: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(Failure, match=message):
+        select_places(PLACES, enabled, disabled)
 
 
 @pytest.mark.parametrize("words", [("run", "--dry-run"), ("--dry-run",), ("run", "--workers", "2", "--dry-run")])

@@ -176,18 +176,26 @@ def test_a_process_id_that_cannot_be_written_is_a_failure(lanner: Lanner, rules:
     assert ran.err.startswith("error: cannot write the process id to ")
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["--enable-source", "k8s_audit"],
-        ["--disable-source", "syscall"],
-        ["--plugin-info", "k8saudit"],
-    ],
-)
-def test_flags_that_are_not_there_yet_say_so(lanner: Lanner, words: list[str]) -> None:
-    ran = lanner(*words)
+@pytest.mark.parametrize("words", [["--enable-source", "k8s_audit"], ["--disable-source", "syscall"]])
+def test_sources_can_be_chosen(lanner: Lanner, words: list[str]) -> None:
+    assert lanner(*words, "--dry-run").code == 0
+
+
+def test_a_source_that_is_unknown_is_wrong_usage(lanner: Lanner) -> None:
+    ran = lanner("--enable-source", "k8s-audit", "--dry-run")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith(f"error: `{words[0]}` is not available yet\n")
+    assert "unknown source `k8s-audit`" in ran.err
+    assert "did you mean `k8s_audit`?" in ran.err
+
+
+def test_a_plugin_is_described(lanner: Lanner) -> None:
+    ran = lanner("--plugin-info", "k8saudit")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("Name: k8saudit\nVersion: 0.18.0\n")
+    assert "  webhookMaxBatchSize (int): " in ran.out
+    ran = lanner("--plugin-info", "k8saudit-gk")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "error: plugin `k8saudit-gk` is not built in\n  help: did you mean `k8saudit-gke`?\n"
 
 
 @pytest.mark.parametrize("flag", ["-i", "--list-events", "--page-size"])

@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 from lanner.cli.messages import Console, ExitCode
-from lanner.cli.run import Listening, open_source, run_source
+from lanner.cli.planning import Wishes
+from lanner.cli.run import detect
 from lanner.cli.settings import Settings
-from lanner.server import workers
+from lanner.server import generation
 
 from .conftest import Lanner, event
 
@@ -55,19 +56,18 @@ def test_the_time_limit_ends_with_the_summary(
 ) -> None:
     log = tmp_path / "audit.log"
     log.write_bytes(event())
-    source = open_source(str(log), Listening(), Console(), from_start=True)
     settings = Settings(rules_files=(str(rules),))
-    assert run_source(source, settings, Console(), stop_after_s=0.3) is ExitCode.DONE
+    assert detect(Wishes(str(log), from_start=True), settings, Console(), stop_after_s=0.3) is ExitCode.DONE
     out, err = capfdbinary.readouterr()
     assert out.endswith(b"Warning pod created (user=alice pod=web)\n")
-    assert err.startswith(b"2 rules\nEvents detected: 1\n")
+    assert err.startswith(f"2 rules\nfollowing {log}\nEvents detected: 1\n".encode())
 
 
 def test_a_followed_file_that_is_missing_is_told_of_and_waited_for(
     rules: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    source = open_source(str(tmp_path / "later.log"), Listening(), Console())
-    run_source(source, Settings(rules_files=(str(rules),)), Console(), stop_after_s=0.1)
+    wishes = Wishes(str(tmp_path / "later.log"))
+    detect(wishes, Settings(rules_files=(str(rules),)), Console(), stop_after_s=0.1)
     err = capfdbinary.readouterr().err.decode()
     assert f"error: cannot read `{tmp_path}/later.log`: no such file\n  help: it is read as soon as it can be\n" in err
 
@@ -76,8 +76,9 @@ def test_a_followed_file_that_is_missing_is_told_of_and_waited_for(
 def test_workers_are_for_webhooks(lanner: Lanner, rules: Path, source: str) -> None:
     ran = lanner("run", "-r", rules, "--workers", "2", source)
     assert (ran.code, ran.out) == (2, "")
+    name = "stdin" if source == "-" else source
     assert ran.err == (
-        f"error: `--workers` is for webhooks, and `{source}` is none\n"
+        f"error: `--workers` is for webhooks, and `{name}` is none\n"
         "  help: leave it out, or give an `http://` address\n"
     )
 
@@ -122,11 +123,12 @@ def test_workers_listen_for_others_only_when_it_is_wanted(lanner: Lanner, rules:
 def test_workers_that_die_again_and_again_end_with_the_summary_and_an_error(
     lanner: Lanner, rules: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "work", lambda *arguments: os._exit(7))
-    monkeypatch.setattr(workers, "MIN_PAUSE_S", 0.001)
+    monkeypatch.setattr(generation, "work", lambda *arguments: os._exit(7))
+    monkeypatch.setattr(generation, "MIN_PAUSE_S", 0.001)
     ran = lanner("run", "-r", rules, "--workers", "2", "http://127.0.0.1:0/k8s-audit")
-    assert (ran.code, ran.out) == (1, "")
-    lost = "error: a worker was lost with what it had counted: ended with status 7"
+    assert ran.code == 1
+    assert "Error Lanner internal: worker lost: a worker ended: ended with status 7" in ran.out
+    lost = "error: a worker was lost: ended with status 7"
     assert ran.err.startswith(f"2 rules\n{lost}, another starts in 0.001 s\n")
     assert f"{lost}\n" in ran.err
     assert "Events read: 0\n" in ran.err

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from lanner.outputs.format import AlertFormat
-from lanner.outputs.stdout import SharedOutput, StdoutOutput, pieces
+from lanner.outputs.sink import GoneError
+from lanner.outputs.stdout import SharedDescriptor, SharedOutput, StdoutOutput, pieces
 
 from .test_format import ALERT
 
@@ -47,37 +48,46 @@ def pipe() -> Iterator[tuple[int, int]]:
     os.close(reader)
 
 
+def shared(descriptor: int) -> SharedOutput:
+    return SharedOutput(SharedDescriptor(descriptor), AlertFormat())
+
+
 def read_all(reader: int) -> bytes:
     return b"".join(iter(lambda: os.read(reader, 1 << 16), b""))
 
 
-def test_shared_alerts_are_written_with_the_flush(pipe: tuple[int, int]) -> None:
+def test_shared_alerts_are_written_at_once(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
-    output = SharedOutput(writer, AlertFormat())
-    os.set_blocking(reader, False)
+    output = shared(writer)
     output.write([ALERT])
-    output.write([ALERT])
-    with pytest.raises(BlockingIOError):
-        os.read(reader, 1)
-    output.flush()
-    output.flush()
+    assert os.read(reader, 1 << 16) == AlertFormat().encode(ALERT)
     output.write([])
+    output.flush()
+    output.reopen()
     output.close()
+    output.write([ALERT, ALERT])
     os.close(writer)
     assert read_all(reader) == AlertFormat().encode(ALERT) * 2
+
+
+def test_a_reader_that_has_left_is_gone_for_good() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with pytest.raises(GoneError, match="nobody reads it any more"):
+        shared(writer).write([ALERT])
+    os.close(writer)
 
 
 @FORKS
 def test_what_one_process_flushes_is_not_within_what_another_does(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
-    output = SharedOutput(writer, AlertFormat())
+    output = shared(writer)
     batch = 3 * PIPE_BUF // len(AlertFormat().encode(ALERT))
     names = ["a", "b", "c"]
 
     def write(name: str) -> None:
         for number in range(50):
             output.write([msgspec.structs.replace(ALERT, message=f"{name} {number}")] * batch)
-            output.flush()
 
     processes = [get_context("fork").Process(target=write, args=(name,)) for name in names]
     for process in processes:
@@ -96,12 +106,11 @@ def test_what_one_process_flushes_is_not_within_what_another_does(pipe: tuple[in
 def test_a_line_that_a_killed_process_cut_off_is_ended_before_the_next(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_BUF)
-    output = SharedOutput(writer, AlertFormat())
+    output = shared(writer)
     long = msgspec.structs.replace(ALERT, message="x" * 100 * PIPE_BUF)
 
     def write() -> None:
         output.write([long])
-        output.flush()
 
     process = get_context("fork").Process(target=write)
     process.start()
@@ -113,9 +122,7 @@ def test_a_line_that_a_killed_process_cut_off_is_ended_before_the_next(pipe: tup
     begun += os.read(reader, 1 << 20)
     assert AlertFormat().encode(long).startswith(begun)
     output.write([ALERT])
-    output.flush()
     output.write([ALERT])
-    output.flush()
     os.close(writer)
     assert read_all(reader) == b"\n" + AlertFormat().encode(ALERT) * 2
 
@@ -124,12 +131,11 @@ def test_a_line_that_a_killed_process_cut_off_is_ended_before_the_next(pipe: tup
 def test_a_process_that_is_killed_while_it_waits_to_write_leaves_whole_lines(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_BUF)
-    output = SharedOutput(writer, AlertFormat())
+    output = shared(writer)
     line = AlertFormat().encode(ALERT)
 
     def write() -> None:
         output.write([ALERT] * (10 * PIPE_BUF // len(line)))
-        output.flush()
 
     process = get_context("fork").Process(target=write)
     process.start()
@@ -139,7 +145,6 @@ def test_a_process_that_is_killed_while_it_waits_to_write_leaves_whole_lines(pip
     os.set_blocking(reader, False)
     begun += os.read(reader, 1 << 20)
     output.write([ALERT])
-    output.flush()
     os.close(writer)
     lines = begun + read_all(reader)
     assert lines == line * (len(lines) // len(line))
@@ -149,13 +154,11 @@ def test_lines_that_cannot_be_written_are_forgotten_and_a_line_cut_off_is_ended(
     reader, writer = pipe
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_BUF)
     os.set_blocking(writer, False)
-    output = SharedOutput(writer, AlertFormat())
-    output.write([msgspec.structs.replace(ALERT, message="x" * 2 * PIPE_BUF)])
+    output = shared(writer)
     with pytest.raises(BlockingIOError):
-        output.flush()
+        output.write([msgspec.structs.replace(ALERT, message="x" * 2 * PIPE_BUF)])
     assert b"\n" not in os.read(reader, 1 << 20)
     output.write([ALERT])
-    output.flush()
     os.close(writer)
     assert read_all(reader) == b"\n" + AlertFormat().encode(ALERT)
 

@@ -3,6 +3,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import pytest
 
@@ -11,8 +12,13 @@ from lanner.compiler.ruleset import compile_rules
 from lanner.diagnostics import SourceFile
 from lanner.engine.alert import Alert
 from lanner.engine.engine import Engine
+from lanner.outputs.fanout import Fanout
+from lanner.outputs.lane import Route
+from lanner.outputs.sink import GoneError
+from lanner.server import pipeline
 from lanner.server.pipeline import MAX_INLINE_BYTES, Pipeline
-from lanner.sources.base import Delivery, Framing, RejectedDelivery
+from lanner.server.snapshot import SourceCounts
+from lanner.sources.base import Delivery, Framing, RejectedDelivery, UnwrittenAlerts
 
 RULES = """
 - rule: Seen
@@ -27,11 +33,14 @@ EVENT = b'{"kind":"Event","auditID":"1","stage":"ResponseComplete","verb":"get",
 
 @dataclass
 class Memory:
-    """An output that keeps alerts, and what was flushed of them."""
+    """An output that keeps alerts."""
 
+    max_batch: ClassVar[int] = 100
     taken: list[str] = field(default_factory=list)
-    flushed: int = 0
     failure: OSError | None = None
+    reopened: int = 0
+    is_closed: bool = False
+    place: str = ""
 
     def write(self, alerts: Sequence[Alert]) -> None:
         if self.failure:
@@ -39,10 +48,24 @@ class Memory:
         self.taken += [alert.message for alert in alerts]
 
     def flush(self) -> None:
-        self.flushed = len(self.taken)
+        pass
 
     def close(self) -> None:
-        self.flush()
+        self.is_closed = True
+
+    def reopen(self) -> None:
+        self.reopened += 1
+
+
+def routes(*outputs: Memory) -> tuple[Route, ...]:
+    """Routes that are awaited, as that to standard output is."""
+    return tuple(
+        Route(name=f"memory-{number}", output=output, is_awaited=True) for number, output in enumerate(outputs)
+    )
+
+
+def fanout(*outputs: Memory) -> Fanout:
+    return Fanout(routes(*outputs), report=lambda text: None, close_timeout_s=0.1)
 
 
 def engine() -> Engine:
@@ -51,19 +74,19 @@ def engine() -> Engine:
     return Engine(compile_rules(loaded))
 
 
-def deliver(payload: bytes, *outputs: Memory, framing: Framing = Framing.BODY) -> list[OSError]:
-    """Handle one delivery and give the failures that were told."""
-    failures: list[OSError] = []
-    pipeline = Pipeline(engine(), outputs, on_failure=failures.append)
-    asyncio.run(pipeline.handle(Delivery(payload, framing, "test")))
-    return failures
+def deliver(payload: bytes, *outputs: Memory, framing: Framing = Framing.BODY) -> None:
+    """Handle one delivery."""
+
+    async def handle() -> None:
+        await Pipeline(engine(), fanout(*outputs), asyncio.Lock()).handle(Delivery(payload, framing, "test"))
+
+    asyncio.run(handle())
 
 
-def test_when_it_returns_every_output_has_taken_and_flushed_the_alerts() -> None:
+def test_when_it_returns_every_output_that_is_awaited_has_written_the_alerts() -> None:
     first, second = Memory(), Memory()
-    assert deliver(EVENT, first, second) == []
+    deliver(EVENT, first, second)
     assert first.taken == second.taken == ["seen alice"]
-    assert (first.flushed, second.flushed) == (1, 1)
 
 
 @pytest.mark.parametrize("payload", [b"", b" ", b"nonsense", b'{"items": [', b"\xff", b"{} x"])
@@ -76,7 +99,7 @@ def test_a_body_that_is_no_json_is_rejected(payload: bytes) -> None:
     "payload", [b"[]", b"1", b'{"kind":"EventList","items":[]}', b"[" * 5000 + b"]" * 5000, b"[7, " + EVENT + b"]"]
 )
 def test_a_body_of_json_is_taken_even_without_events(payload: bytes) -> None:
-    assert deliver(payload, Memory()) == []
+    deliver(payload, Memory())
 
 
 def test_a_cut_off_body_with_events_is_taken_because_they_are_evaluated() -> None:
@@ -87,17 +110,80 @@ def test_a_cut_off_body_with_events_is_taken_because_they_are_evaluated() -> Non
 
 def test_lines_that_are_no_json_are_counted_not_rejected() -> None:
     output = Memory()
-    assert deliver(b"nonsense\n" + EVENT + b"\n", output, framing=Framing.LINES) == []
+    deliver(b"nonsense\n" + EVENT + b"\n", output, framing=Framing.LINES)
     assert output.taken == ["seen alice"]
 
 
-def test_an_output_that_fails_keeps_the_delivery_from_being_acknowledged() -> None:
-    failure = OSError(28, "No space left on device")
-    failures: list[OSError] = []
-    pipeline = Pipeline(engine(), [Memory(failure=failure)], on_failure=failures.append)
-    with pytest.raises(OSError, match="No space left"):
-        asyncio.run(pipeline.handle(Delivery(EVENT, Framing.BODY, "test")))
-    assert failures == [failure]
+def test_an_output_that_hangs_is_waited_for_once_and_not_again_before_it_has_caught_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pipeline, "PATIENCE_S", 0.05)
+    is_free = threading.Event()
+
+    class Hanging(Memory):
+        def write(self, alerts: Sequence[Alert]) -> None:
+            is_free.wait(50)
+            super().write(alerts)
+
+    hanging, other = Hanging(), Memory()
+    out = fanout(hanging, other)
+
+    async def handle() -> None:
+        found = Pipeline(engine(), out, asyncio.Lock())
+        for _ in range(3):
+            await found.handle(Delivery(EVENT, Framing.BODY, "test"))
+        assert (hanging.taken, other.taken) == ([], ["seen alice"] * 3)
+        monkeypatch.setattr(pipeline, "PATIENCE_S", 50)
+        await found.handle(Delivery(EVENT, Framing.BODY, "test"))  # it is known to lag behind
+        is_free.set()
+        while out.stats()[0].waiting:
+            await asyncio.sleep(0.001)
+        await found.handle(Delivery(EVENT, Framing.BODY, "test"))
+        assert hanging.taken == ["seen alice"] * 5
+
+    asyncio.run(handle())
+
+
+def test_when_nobody_takes_alerts_any_more_it_is_told() -> None:
+    told = []
+
+    async def handle() -> None:
+        out = fanout(Memory(failure=GoneError(32, "nobody reads it any more")))
+        found = Pipeline(engine(), out, asyncio.Lock(), on_gone=lambda: told.append(True))
+        with pytest.raises(UnwrittenAlerts):
+            await found.handle(Delivery(EVENT, Framing.BODY, "test"))
+
+    asyncio.run(handle())
+    assert told == [True]
+
+
+def test_while_one_output_is_left_the_others_may_go() -> None:
+    left = Memory()
+
+    async def handle() -> None:
+        out = fanout(Memory(failure=GoneError(32, "nobody reads it any more")), left)
+        found = Pipeline(engine(), out, asyncio.Lock(), on_gone=lambda: pytest.fail("one is left"))
+        await found.handle(Delivery(EVENT, Framing.BODY, "test"))
+
+    asyncio.run(handle())
+    assert left.taken == ["seen alice"]
+
+
+@pytest.mark.parametrize("space", ["", " "])
+def test_the_lag_is_counted_from_the_newest_event_of_a_delivery(space: str) -> None:
+    counts = SourceCounts()
+    old, new = (
+        EVENT[:-1] + f',"stageTimestamp":{space}"2026-11-21T10:00:0{second}.000000Z"}}'.encode() for second in (1, 3)
+    )
+
+    async def handle() -> None:
+        found = Pipeline(engine(), fanout(), asyncio.Lock(), counts=counts)
+        await found.handle(Delivery(old + b"\n" + new + b"\n", Framing.LINES, "test"))
+
+    asyncio.run(handle())
+    assert counts.last_at_s is not None
+    assert counts.lag_s == pytest.approx(counts.last_at_s - 1795255203.0)
+    assert (counts.events, counts.deliveries, sum(counts.latency.numbers)) == (2, 1, 1)
 
 
 @pytest.mark.parametrize(("size", "is_elsewhere"), [(0, False), (MAX_INLINE_BYTES, True)])
@@ -110,8 +196,12 @@ def test_only_large_payloads_are_evaluated_beside_the_event_loop(size: int, is_e
 
     loaded = load([SourceFile("rules.yaml", RULES)]).rules
     assert loaded
-    pipeline = Pipeline(Engine(compile_rules(loaded), clock=clock), [], on_failure=lambda error: None)
-    asyncio.run(pipeline.handle(Delivery(b" " * size + EVENT, Framing.BODY, "test")))
+    used = Engine(compile_rules(loaded), clock=clock)
+
+    async def handle() -> None:
+        await Pipeline(used, fanout(), asyncio.Lock()).handle(Delivery(b" " * size + EVENT, Framing.BODY, "test"))
+
+    asyncio.run(handle())
     assert (threading.get_ident() not in threads) is is_elsewhere
 
 
@@ -120,9 +210,9 @@ def test_deliveries_at_the_same_time_are_evaluated_one_after_the_other() -> None
     used = engine()
 
     async def all_at_once() -> None:
-        pipeline = Pipeline(used, [output], on_failure=lambda error: None)
+        one = Pipeline(used, fanout(output), asyncio.Lock())
         body = b"[" + b",".join([EVENT] * 50) + b"]" + b" " * MAX_INLINE_BYTES
-        await asyncio.gather(*(pipeline.handle(Delivery(body, Framing.BODY, "test")) for _ in range(8)))
+        await asyncio.gather(*(one.handle(Delivery(body, Framing.BODY, "test")) for _ in range(8)))
 
     asyncio.run(all_at_once())
     assert output.taken == ["seen alice"] * 400

@@ -1,9 +1,11 @@
+import logging
 import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -13,19 +15,24 @@ from types import FrameType
 
 import pytest
 
-from lanner.outputs.base import Output
+from lanner.compiler.ruleset import RuleSet
 from lanner.outputs.format import AlertFormat
-from lanner.outputs.stdout import SharedOutput
-from lanner.server import workers
-from lanner.server.worker import Ended, Job, Latch, Message, Stage, Unable, work
-from lanner.server.workers import LONG_LIFE_S, MAX_DEATHS, MAX_PAUSE_S, Death, Outcome, Restarts, serve_workers
+from lanner.outputs.lane import Route
+from lanner.outputs.sink import Sink
+from lanner.outputs.stdout import SharedDescriptor, SharedOutput
+from lanner.server import generation, workers
+from lanner.server.generation import LONG_LIFE_S, MAX_DEATHS, MAX_PAUSE_S, Restarts
+from lanner.server.plan import Hooks, Plan, PlanError, SourcePlan
+from lanner.server.station import Ending
+from lanner.server.worker import Ended, Job, Latch, Listening, Message, Report, Stage, Unable, work
+from lanner.server.workers import run_workers
 from lanner.sources.base import SourceError
 from lanner.sources.listener import bind, reserve
-from lanner.sources.webhook import WebhookOptions
+from lanner.sources.webhook import WebhookOptions, WebhookSource
 
 from .test_pipeline import EVENT, Memory, engine
 
-# A test runner may have threads of its own; what runs `serve_workers` for users has none.
+# A test runner may have threads of its own; what runs `run_workers` for users has none.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 
 LOCAL = WebhookOptions(port=0)
@@ -55,6 +62,17 @@ def post(port: int, body: bytes = EVENT) -> int:
         connection.close()
 
 
+def try_to_post(port: int) -> None:
+    post(port)
+
+
+def post_as_api_server(port: int) -> int:
+    """Post, again when a worker that ends has left the connection unaccepted: nothing was evaluated then."""
+    while True:
+        with suppress(ConnectionResetError):
+            return post(port)
+
+
 def children() -> list[int]:
     return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
 
@@ -65,24 +83,70 @@ def terminate(port: int) -> None:
 
 @dataclass
 class Run:
-    """Workers, and what was told of them."""
+    """Workers, and what was said of them."""
 
-    job: Job
-    started: list[tuple[str, int]] = field(default_factory=list)
-    deaths: list[Death] = field(default_factory=list)
+    plan: Plan
+    again: Callable[[], Plan]
+    said: list[str] = field(default_factory=list)
+    ready: int = 0
+    then: Callable[[int], None] = terminate
 
-    def serve(self, count: int = 2, *, then: Callable[[int], None] = terminate) -> Outcome:
-        """Run workers; `then` is called with the port once all listen."""
+    @property
+    def deaths(self) -> list[str]:
+        return [text.partition("lost: ")[2] for text in self.said if text.startswith("a worker was lost: ")]
 
-        def on_started(host: str, port: int) -> None:
-            self.started.append((host, port))
-            then(port)
+    def serve(self, count: int = 2, *, then: Callable[[int], None] = terminate) -> Ending:
+        """Run workers; `then` is called with the port each time that all listen."""
+        self.then = then
+        handler = logging.Handler()
+        handler.emit = lambda record: self.said.append(record.getMessage())  # type: ignore[method-assign]
+        logger = logging.getLogger("lanner.server")
+        logger.addHandler(handler)
+        before = logger.level
+        logger.setLevel(logging.INFO)
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(workers, "notify", self.on_notify)
+                return run_workers(self.plan, self.again, count, versions={})
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(before)
 
-        return serve_workers(self.job, count, on_started=on_started, on_death=self.deaths.append)
+    def on_notify(self, state: str) -> None:
+        if state.startswith("READY=1\nSTATUS"):
+            self.ready += 1
+            self.then(self.port)
+
+    @property
+    def port(self) -> int:
+        texts = [text for text in self.said if text.startswith("listening on ")]
+        assert len(texts) <= 1, "all share one port, over all readings of the configuration"
+        return int(texts[0].rpartition(":")[2].partition("/")[0]) if texts else 0
 
 
-def run(output: Output | None = None, options: WebhookOptions = LOCAL) -> Run:
-    return Run(Job(options, engine(), output or Memory(), lambda error: None))
+def source(options: WebhookOptions, rules: RuleSet | None = None) -> SourcePlan:
+    def open_webhook(hooks: Hooks) -> WebhookSource:
+        def started(host: str, port: int) -> None:
+            hooks.on_started(f"listening on http://{host}:{port}/", "")
+
+        assert hooks.at
+        at = replace(options, host=hooks.at[0], port=hooks.at[1])
+        return WebhookSource(at, stats=hooks.stats, is_shared=True, on_started=started)
+
+    return SourcePlan(
+        name="webhook", made_of=options, rules=rules or engine().rules, open=open_webhook, webhook=options
+    )
+
+
+def plan(*outputs: Sink, options: WebhookOptions = LOCAL) -> Plan:
+    found = outputs or (Memory(),)
+    named = tuple(Route(name=f"output-{at}", output=output, is_awaited=True) for at, output in enumerate(found))
+    return Plan(sources=(source(options),), routes=named)
+
+
+def run(*outputs: Sink, options: WebhookOptions = LOCAL) -> Run:
+    found = plan(*outputs, options=options)
+    return Run(found, lambda: found)
 
 
 def test_what_all_workers_counted_is_added_up() -> None:
@@ -95,7 +159,7 @@ def test_what_all_workers_counted_is_added_up() -> None:
     assert (outcome.stats.events, outcome.stats.bytes) == (40, 40 * len(EVENT))
     assert outcome.stats.by_rule == {"Seen": 40}
     assert (outcome.stopped, outcome.restarted, outcome.is_given_up) == (signal.SIGTERM, 0, False)
-    assert found.deaths == []
+    assert (found.deaths, found.ready) == ([], 1)
 
 
 def test_once_started_each_worker_listens_on_the_port_that_is_told() -> None:
@@ -108,12 +172,14 @@ def test_once_started_each_worker_listens_on_the_port_that_is_told() -> None:
     listening: list[list[str]] = []
     found = run()
     found.serve(3, then=then)
-    assert len(found.started) == 1
+    assert found.ready == 1
     assert [len(each) for each in listening] == [3]
 
 
 def test_signals_are_given_back_and_nothing_is_left_open() -> None:
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {
+        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+    }
     run().serve()  # the first run also opens what later ones share
     before = sorted(os.listdir("/proc/self/fd"))
     run().serve()
@@ -122,22 +188,24 @@ def test_signals_are_given_back_and_nothing_is_left_open() -> None:
     assert children() == []
 
 
-def test_a_worker_that_is_killed_is_replaced_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "MIN_PAUSE_S", 0.01)
+def test_a_worker_that_is_killed_is_replaced_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(generation, "MIN_PAUSE_S", 0.01)
 
     def then(port: int) -> None:
         os.kill(children()[0], signal.SIGKILL)
 
     def work_and_tell(job: Job, parent: Connection, gate: Latch, lifeline: Latch) -> None:
-        is_replacement = not gate.is_held
-        if is_replacement:
+        (tmp_path / str(os.getpid())).touch()
+        if len([*tmp_path.iterdir()]) > 2:
             os.kill(os.getppid(), signal.SIGTERM)
         work(job, parent, gate, lifeline)
 
-    monkeypatch.setattr(workers, "work", work_and_tell)
+    monkeypatch.setattr(generation, "work", work_and_tell)
     found = run()
     outcome = found.serve(2, then=then)
-    assert found.deaths == [Death("killed by SIGKILL", 0.01)]
+    assert found.deaths == ["killed by SIGKILL, another starts in 0.01 s"]
     assert (outcome.stopped, outcome.restarted, outcome.is_given_up) == (signal.SIGTERM, 1, False)
 
 
@@ -145,34 +213,30 @@ def test_workers_that_die_at_once_again_and_again_end_everything(monkeypatch: py
     def die(job: Job, parent: Connection, gate: Latch, lifeline: Latch) -> None:
         os._exit(3)
 
-    monkeypatch.setattr(workers, "MIN_PAUSE_S", 0.001)
-    monkeypatch.setattr(workers, "work", die)
+    monkeypatch.setattr(generation, "MIN_PAUSE_S", 0.001)
+    monkeypatch.setattr(generation, "work", die)
     found = run()
     outcome = found.serve(1)
-    assert found.started == []
+    assert found.ready == 0
     assert found.deaths == [
-        *(Death("ended with status 3", 0.001 * 2**power) for power in range(4)),
-        Death("ended with status 3", None),
+        *(f"ended with status 3, another starts in {0.001 * 2**power:g} s" for power in range(4)),
+        "ended with status 3",
     ]
     assert (outcome.stopped, outcome.restarted, outcome.is_given_up) == (None, 4, True)
 
 
 def test_a_worker_that_cannot_go_on_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def too_late(certificate: str, key: str | None) -> None:
-        """Stand for the parent's own look at the certificate, which went well."""
-
-    monkeypatch.setattr(workers, "MIN_PAUSE_S", 0.001)
-    monkeypatch.setattr(workers, "tls_context", too_late)
+    monkeypatch.setattr(generation, "MIN_PAUSE_S", 0.001)
     found = run(options=WebhookOptions(port=0, is_tls=True, certificate=str(tmp_path / "gone.pem")))
     assert found.serve(1).is_given_up
-    assert {death.reason for death in found.deaths} == {f"cannot read `{tmp_path}/gone.pem`: no such file"}
+    assert {death.partition(",")[0] for death in found.deaths} == {f"cannot read `{tmp_path}/gone.pem`: no such file"}
 
 
 def test_a_process_that_cannot_be_started_again_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "MIN_PAUSE_S", 0.001)
+    monkeypatch.setattr(generation, "MIN_PAUSE_S", 0.001)
     found = run()
 
-    def no_room(*arguments: object) -> None:
+    def no_room(process: ForkProcess) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     def then(port: int) -> None:
@@ -180,7 +244,7 @@ def test_a_process_that_cannot_be_started_again_is_tried_again(monkeypatch: pyte
         os.kill(children()[0], signal.SIGKILL)
 
     outcome = found.serve(2, then=then)
-    assert [death.reason for death in found.deaths] == [
+    assert [death.partition(",")[0] for death in found.deaths] == [
         "killed by SIGKILL",
         *["not started: resource temporarily unavailable"] * 4,
     ]
@@ -193,33 +257,67 @@ def test_a_worker_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -
         parent.send(Stage.LISTENING)
         threading.Event().wait()
 
-    monkeypatch.setattr(workers, "work", hang)
-    monkeypatch.setattr(workers, "STOP_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(generation, "work", hang)
+    monkeypatch.setattr(generation, "STOP_TIMEOUT_S", 0.1)
     found = run()
     outcome = found.serve(2)
-    assert found.deaths == [Death("killed by SIGKILL", None)] * 2
+    assert found.deaths == ["killed by SIGKILL"] * 2
     assert outcome.restarted == 0
 
 
 def test_when_nobody_reads_the_alerts_any_more_all_end() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-
-    def then(port: int) -> None:
-        assert post(port) == 500
-
     try:
         with pytest.raises(BrokenPipeError):
-            run(SharedOutput(writer, AlertFormat())).serve(2, then=then)
+            run(SharedOutput(SharedDescriptor(writer), AlertFormat())).serve(2, then=try_to_post)
     finally:
         os.close(writer)
     assert children() == []
 
 
-def test_a_certificate_that_is_missing_is_an_error_before_anything_is_started(tmp_path: Path) -> None:
-    options = WebhookOptions(port=0, is_tls=True, certificate=str(tmp_path / "none.pem"))
-    with pytest.raises(SourceError, match=r"none\.pem"):
-        run(options=options).serve()
+def test_sigusr1_has_the_outputs_of_all_processes_begin_anew(tmp_path: Path) -> None:
+    class Reopened(Memory):
+        def reopen(self) -> None:
+            (tmp_path / str(os.getpid())).touch()
+
+    found = run(Reopened())
+
+    def in_parent(port: int) -> None:
+        threading.Thread(target=wait_and_stop).start()
+
+    def wait_and_stop() -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        while len([*tmp_path.iterdir()]) < 2:
+            threading.Event().wait(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert found.serve(2, then=in_parent).stopped is signal.SIGTERM
+
+
+def test_another_reading_of_the_configuration_exchanges_the_workers_and_nothing_is_lost() -> None:
+    def then(port: int) -> None:
+        assert [post_as_api_server(port) for _ in range(20)] == [200] * 20
+        signal.raise_signal(signal.SIGHUP if found.ready == 1 else signal.SIGTERM)
+
+    found = run()
+    outcome = found.serve(2, then=then)
+    assert (outcome.stats.events, outcome.stats.by_rule, outcome.restarted) == (40, {"Seen": 40}, 0)
+    assert "configuration and rules were read again: 1 rules" in found.said
+
+
+def test_a_configuration_that_cannot_be_used_leaves_the_workers_alone() -> None:
+    def broken() -> Plan:
+        raise PlanError("the rules have 1 error", "mend them")
+
+    def then(port: int) -> None:
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGTERM)
+
+    found = Run(plan(), broken)
+    outcome = found.serve(2, then=then)
+    assert "not taken over: the rules have 1 error; detection goes on as before" in found.said
+    assert (outcome.stopped, found.deaths) == (signal.SIGTERM, [])
 
 
 def test_a_port_that_other_workers_have_is_in_use() -> None:
@@ -238,9 +336,16 @@ class Forked:
     messages: Connection
     port: int
 
+    reports: list[Report] = field(default_factory=list)
+
     def hear(self) -> Message:
-        message: Message = self.messages.recv()
-        return message
+        """What it says next, reports and addresses aside."""
+        while True:
+            message: Message = self.messages.recv()
+            if isinstance(message, Report):
+                self.reports.append(message)
+            elif not isinstance(message, Listening):
+                return message
 
     def is_listening(self) -> bool:
         with socket.socket() as client:
@@ -255,7 +360,7 @@ def worker() -> Iterator[Forked]:
     reader, writer = context.Pipe(duplex=False)
     with reserve("127.0.0.1", 0) as reserved:
         port = reserved.getsockname()[1]
-        job = Job(WebhookOptions(port=port), engine(), Memory(), lambda error: None)
+        job = Job(plan(), {"webhook": ("127.0.0.1", port)})
         process = context.Process(target=work, args=(job, writer, gate, lifeline))
         process.start()
         writer.close()
@@ -277,8 +382,8 @@ def test_a_worker_listens_once_the_gate_is_open_and_ends_with_its_lifeline(worke
     assert post(worker.port) == 200
     worker.lifeline.let_go()
     last = worker.hear()
-    assert isinstance(last, Ended)
-    assert (last.stats.events, last.has_reader) == (1, True)
+    assert last == Ended(has_reader=True)
+    assert worker.reports[-1].stats.events == 1
     assert not worker.is_listening()
 
 

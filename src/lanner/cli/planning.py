@@ -1,0 +1,262 @@
+"""Settings to a plan: what `lanner run` does, made when it starts, and each time the configuration is read again."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib.resources import as_file, files
+from typing import TYPE_CHECKING
+
+from lanner.cli.detection import alert_format, compile_settings, encoding_of
+from lanner.cli.messages import Console, ExitCode, Failure, report
+from lanner.cli.place import Place, choose_places, select_places
+from lanner.cli.settings import Settings
+from lanner.compiler.ruleset import RuleSet
+from lanner.config.models import Config, Metrics, Webserver
+from lanner.config.outputs import StdoutOutput as StdoutKeys
+from lanner.config.routing import Makings, routes_of
+from lanner.outputs.sink import OptionError
+from lanner.outputs.stdout import Lines
+from lanner.server.plan import Files, Hooks, Plan, PlanError, SnapshotPlan, SourcePlan, WebPlan
+from lanner.server.watch import digests
+from lanner.sources.base import Limits, Source, SourceError
+from lanner.sources.follow import FollowSource, StdinSource
+from lanner.sources.listener import tls_context
+from lanner.sources.webhook import WebhookOptions, WebhookSource
+
+if TYPE_CHECKING:
+    from lanner.outputs.lane import Route
+
+_LOG = logging.getLogger(__name__)
+
+_DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
+_UNITS_MS = (31_536_000_000, 604_800_000, 86_400_000, 3_600_000, 60_000, 1000, 1)
+
+_MIN_INTERVAL_MS = 100
+"""Of metrics, as in Falco."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line asks of a run.
+
+    Attributes:
+        source: Where events come from; None: where the configuration says.
+        from_start: Read a followed file from its start.
+        certificate: PEM file with the certificate, for https.
+        key: PEM file with its key; None: in the same file.
+        allow_unauthenticated: Listen beyond loopback though nothing asks who posts.
+        enabled: Names of sources; without one, all.
+        disabled: Names of sources that are left out.
+    """
+
+    source: str | None = None
+    from_start: bool = False
+    certificate: str | None = None
+    key: str | None = None
+    allow_unauthenticated: bool = False
+    enabled: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Planner:
+    """Makes plans of settings.
+
+    Attributes:
+        wishes: What the command line asks for.
+        console: What to say beside the results.
+        stdout: Standard output.
+    """
+
+    wishes: Wishes
+    console: Console
+    stdout: Lines
+
+    def plan(self, settings: Settings) -> Plan:
+        """A plan of settings.
+
+        Raises:
+            Failure: They cannot be used.
+        """
+        config = settings.config or Config(stdout_output=_stdout_of(settings))
+        wishes = self.wishes
+        places = select_places(choose_places(wishes.source, settings), wishes.enabled, wishes.disabled)
+        known = _files(settings, config)
+        shared = None if all(place.rules_files for place in places) else compile_settings(settings, self.console)
+        return Plan(
+            sources=tuple(self._source(place, settings, shared) for place in places),
+            routes=self._routes(settings, config),
+            web=_web(config.webserver, settings),
+            snapshots=_snapshots(config.metrics),
+            files=known,
+        )
+
+    def again(self, settings: Settings) -> Plan:
+        """A plan of the same configuration, read anew.
+
+        Raises:
+            PlanError: It cannot be used; what is wrong in detail has been said.
+        """
+        assert settings.again is not None  # noqa: S101 - INVARIANT: settings for a run know how they were read
+        try:
+            return self.plan(settings.again(replace(self.console, quiet=True)))
+        except Failure as failure:
+            raise PlanError(failure.message, failure.help) from failure
+
+    def _source(self, place: Place, settings: Settings, shared: RuleSet | None) -> SourcePlan:
+        own = replace(settings, rules_files=place.rules_files)
+        rules = compile_settings(own, self.console) if shared is None or place.rules_files else shared
+        if not is_url(place.address):
+            return SourcePlan(name=place.name, made_of=place, rules=rules, open=lambda hooks: self._file(place, hooks))
+        options = self._listening(place, settings)
+        is_open = not options.is_loopback
+        return SourcePlan(
+            name=place.name,
+            made_of=options,
+            rules=rules,
+            open=lambda hooks: _webhook(options, hooks),
+            webhook=options,
+            warning=f"`{place.address}` is open to other machines, and nothing asks who posts" if is_open else "",
+        )
+
+    def _listening(self, place: Place, settings: Settings) -> WebhookOptions:
+        given = {"sslCertificate": self.wishes.certificate, "sslKey": self.wishes.key}
+        certificate = {key: value for key, value in given.items() if value is not None}
+        try:
+            options = WebhookOptions.from_url(place.address, {**place.options, **certificate})
+        except SourceError as error:
+            raise Failure(str(error), error.help) from error
+        is_wanted = place.is_wanted or self.wishes.allow_unauthenticated or settings.allow_unauthenticated
+        if not options.is_loopback and not is_wanted:
+            raise Failure(
+                f"`{place.address}` is open to other machines, and nothing asks who posts",
+                "listen on 127.0.0.1, or add `--allow-unauthenticated`",
+            )
+        _check_certificate(options)
+        return options
+
+    def _file(self, place: Place, hooks: Hooks) -> Source:
+        if place.address == "-":
+            hooks.on_started("reading standard input", "")
+            return StdinSource(Limits())
+        from_start = self.wishes.from_start or place.is_configured
+        hooks.on_started(f"following {place.address}", "")
+        return FollowSource(place.address, Limits(), from_start=from_start, on_error=_report_source)
+
+    def _routes(self, settings: Settings, config: Config) -> tuple[Route, ...]:
+        makings = Makings(
+            format=alert_format(settings),
+            shown=encoding_of(settings, self.console),
+            is_terminal=sys.stdout.isatty(),
+            stdout=self.stdout,
+            echo=lambda text: _LOG.info("answer of http_output: %s", text),
+        )
+        try:
+            return routes_of(config, makings)
+        except OptionError as error:
+            raise Failure(str(error), error.help) from error
+
+
+def is_url(source: str) -> bool:
+    """Whether a source is an address to listen on."""
+    return source.startswith(("http://", "https://"))
+
+
+def _webhook(options: WebhookOptions, hooks: Hooks) -> Source:
+    def started(host: str, port: int) -> None:
+        scheme = "https" if options.is_tls else "http"
+        name = f"[{host}]" if ":" in host else host
+        url = f"{scheme}://{name}:{port}{options.path}"
+        hooks.on_started(f"listening on {url}", url)
+
+    at = options if hooks.at is None else replace(options, host=hooks.at[0], port=hooks.at[1])
+    return WebhookSource(at, extra=hooks.extra, stats=hooks.stats, is_shared=hooks.at is not None, on_started=started)
+
+
+def _check_certificate(options: WebhookOptions) -> None:
+    if options.is_tls:
+        try:
+            tls_context(options.certificate, options.key)
+        except SourceError as error:
+            raise Failure(str(error), error.help, ExitCode.FAILED) from error
+
+
+def _stdout_of(settings: Settings) -> StdoutKeys:
+    return StdoutKeys(enabled=settings.stdout_output)
+
+
+def _web(server: Webserver, settings: Settings) -> WebPlan | None:
+    """What the configuration's web server serves; where it takes posts too, all is at the port of that source."""
+    if not server.enabled:
+        return None
+    path = "/" + server.k8s_healthz_endpoint.lstrip("/")
+    if settings.audit_endpoint:
+        return WebPlan(listening=None, health_path=path, has_metrics=server.prometheus_metrics_enabled)
+    listening = WebhookOptions(
+        host=server.listen_address,
+        port=server.listen_port,
+        is_tls=server.ssl_enabled,
+        certificate=server.ssl_certificate,
+    )
+    _check_certificate(listening)
+    return WebPlan(listening=listening, health_path=path, has_metrics=server.prometheus_metrics_enabled)
+
+
+def _snapshots(metrics: Metrics) -> SnapshotPlan | None:
+    if not metrics.enabled or not (metrics.output_rule or metrics.output_file):
+        return None
+    return SnapshotPlan(
+        interval_s=_interval_ms(metrics.interval) / 1000,
+        as_alert=metrics.output_rule,
+        file=metrics.output_file,
+        has_rules=metrics.rules_counters_enabled,
+        has_resources=metrics.resource_utilization_enabled,
+        in_megabytes=metrics.convert_memory_to_mb,
+        has_zeros=metrics.include_empty_values,
+    )
+
+
+def _interval_ms(text: str) -> int:
+    """A time such as `1h30m`, or milliseconds. Source: Falco 0.44, falco_utils.cpp (`parse_prometheus_interval`).
+
+    Raises:
+        Failure: It is none, or so short that metrics would be all that there is.
+    """
+    found = _DURATION.fullmatch("".join(text.split()))
+    parts = found.groups() if found else ()
+    interval = sum(int(part or 0) * unit for part, unit in zip(parts, _UNITS_MS, strict=False))
+    interval = int(text) if text.isdecimal() else interval
+    if interval < _MIN_INTERVAL_MS:
+        raise Failure(f"`metrics.interval`: `{text}` is no time of at least 100 ms", "write it like `15m`, `1h30m`")
+    return interval
+
+
+def _files(settings: Settings, config: Config) -> Files:
+    """The files that rules and configuration come from; the program's own rules are not watched."""
+    of_sources = [path for entry in config.sources for path in entry.rules_files]
+    configured = [*config.rules_files, *config.rules_file, *config.rule_files]
+    rules = tuple(dict.fromkeys([*settings.rules_files, *of_sources]))
+    includes = [entry if isinstance(entry, str) else entry.path for entry in config.config_files]
+    watched = tuple(dict.fromkeys([*settings.config_files, *includes, *rules, *configured]))
+    return Files(
+        config=digests(settings.config_files),
+        rules=digests(rules) if rules else _own_rules(),
+        watched=watched if config.watch_config_files else (),
+    )
+
+
+@lru_cache(maxsize=1)
+def _own_rules() -> Mapping[str, str]:
+    with as_file(files("lanner") / "data" / "rules") as folder:
+        return digests([str(folder)])
+
+
+def _report_source(error: Exception) -> None:
+    """Say what a source met on its way and goes on after; errors of outputs are said where they happen."""
+    if not isinstance(error, OSError):
+        report(str(error), help=getattr(error, "help", None))

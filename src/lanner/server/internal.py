@@ -1,0 +1,62 @@
+"""Alerts about the program itself: they take the way of all alerts, so that who watches those learns of these."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from lanner.engine.alert import Alert
+from lanner.engine.engine import INTERNAL_SOURCE
+from lanner.events.context import host_name
+from lanner.rules.priority import Priority
+
+FieldValues = Mapping[str, str | int | list[str] | None]
+
+INTERNAL = "Lanner internal: "
+"""What the rule names of all alerts about the program itself begin with, metrics aside."""
+
+RELOAD_REFUSED = "Lanner internal: configuration refused"
+SOURCE_FAILED = "Lanner internal: source failed"
+UNSAFE = "Lanner internal: unsafe set-up"
+WORKER_LOST = "Lanner internal: worker lost"
+METRICS = "Falco internal: metrics snapshot"
+"""The rule names of alerts; the last one is Falco's, so that whoever takes it from Falco takes it from here."""
+
+
+def internal_alert(rule: str, priority: Priority, message: str, fields: FieldValues) -> Alert:
+    """An alert of now.
+
+    Args:
+        rule: Its rule name.
+        priority: How much it matters.
+        message: What happened, without the rule's name.
+        fields: What it is about.
+    """
+    text = message if rule == METRICS else f"{rule}: {message}"
+    values = dict(sorted(fields.items()))
+    return Alert(time.time_ns(), rule, priority, INTERNAL_SOURCE, text, values, (), host_name())
+
+
+def reload_refused(reason: str, help: str | None) -> Alert:
+    """The configuration was read again and has errors; what was in use goes on."""
+    more = f"; {help}" if help else ""
+    message = f"{reason}; detection goes on with the rules and the configuration of before{more}"
+    return internal_alert(RELOAD_REFUSED, Priority.ERROR, message, {"reason": reason, "help": help})
+
+
+def source_failed(name: str, reason: str, pause_s: float) -> Alert:
+    """A source ended though nobody asked it to."""
+    message = f"source {name} takes no events: {reason}; it starts again in {pause_s:g} s"
+    return internal_alert(SOURCE_FAILED, Priority.ERROR, message, {"source": name, "reason": reason})
+
+
+def unsafe(name: str, reason: str) -> Alert:
+    """What was started is wanted, and unsafe."""
+    return internal_alert(UNSAFE, Priority.WARNING, reason, {"source": name, "reason": reason})
+
+
+def worker_lost(reason: str, pause_s: float | None) -> Alert:
+    """A process that evaluates was killed, or ended by itself."""
+    then = "none takes its place" if pause_s is None else f"another one starts in {pause_s:g} s"
+    message = f"a worker ended: {reason}; {then}; what it had not acknowledged is sent again"
+    return internal_alert(WORKER_LOST, Priority.ERROR, message, {"reason": reason})

@@ -1,0 +1,179 @@
+"""What goes on beside detection: health and metrics over HTTP, metrics at intervals, changed files."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from lanner.engine.alert import Alert
+from lanner.events.context import SOURCE, host_name
+from lanner.rules.priority import Priority
+from lanner.rules.versions import FALCO
+from lanner.server.endpoints import by_path, endpoints
+from lanner.server.internal import METRICS, internal_alert
+from lanner.server.metrics import queue_drops, uptime_s
+from lanner.server.plan import Plan, SnapshotPlan, WebPlan
+from lanner.server.snapshot import Snapshot
+from lanner.server.watch import watch
+from lanner.sources.listener import bind, serve, tls_context
+
+_LOG = logging.getLogger(__name__)
+
+Reserved = Mapping[tuple[str, int], tuple[str, int]]
+"""Addresses that are listened on in place of those that are asked for."""
+
+_MEGABYTE = 1024 * 1024
+
+
+@dataclass(slots=True)
+class Office:
+    """Runs beside detection, in its process or in one of its own.
+
+    Attributes:
+        snapshot: What the run has done so far.
+        raise_alert: Takes an alert about the program.
+        versions: What `/versions` tells.
+        on_change: Told when the files of the plan have changed.
+        reserved: Addresses that another process keeps for this one, by those that are asked for; None: it has none.
+    """
+
+    snapshot: Callable[[], Snapshot]
+    raise_alert: Callable[[Alert], None]
+    versions: Mapping[str, object]
+    on_change: Callable[[], None]
+    reserved: Reserved | None = None
+    _tasks: dict[str, tuple[object, asyncio.Task[None]]] = field(default_factory=dict, init=False)
+
+    async def adopt(self, plan: Plan) -> None:
+        """Do what a plan says; what it says as before goes on undisturbed.
+
+        Raises:
+            SourceError: The address for health and metrics is not to be had; all else is done.
+        """
+        web = plan.web if plan.web and plan.web.listening else None
+        self._keep("snapshots", plan.snapshots, self._report)
+        self._keep("watch", plan.files.watched or None, lambda made_of: watch(made_of, self.on_change))
+        await self._serve(web)
+
+    async def close(self) -> None:
+        """End all of it."""
+        tasks = [task for _, task in self._tasks.values()]
+        self._tasks = {}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _keep(self, name: str, made_of: Any, run: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
+        before = self._tasks.get(name)
+        if before and before[0] == made_of:
+            return
+        if before:
+            before[1].cancel()
+            del self._tasks[name]
+        if made_of is not None:
+            self._tasks[name] = made_of, asyncio.get_running_loop().create_task(run(made_of))
+
+    async def _serve(self, web: WebPlan | None) -> None:
+        before = self._tasks.get("web")
+        if before and before[0] == web:
+            return
+        if before:
+            del self._tasks["web"]
+            before[1].cancel()
+            await asyncio.gather(before[1], return_exceptions=True)
+        if web is None or web.listening is None:
+            return
+        at = web.listening
+        tls = tls_context(at.certificate, at.key) if at.is_tls else None
+        address = self.reserved[at.host, at.port] if self.reserved else (at.host, at.port)
+        listening = bind(*address, is_shared=self.reserved is not None)
+        host, port = listening.getsockname()[:2]
+        started = asyncio.Event()
+        app = by_path(endpoints(web, self.snapshot, self.versions))
+        serving = serve(app, listening, tls=tls, started=started.set, drain_timeout_s=2)
+        self._tasks["web"] = web, asyncio.get_running_loop().create_task(serving)
+        await started.wait()
+        name = f"[{host}]" if ":" in host else host
+        _LOG.info("health at http%s://%s:%s%s", "s" if at.is_tls else "", name, port, web.health_path)
+
+    async def _report(self, plan: SnapshotPlan) -> None:
+        """Write metrics at intervals, as Falco does."""
+        last: tuple[int, float] | None = None
+        sample = 0
+        while True:
+            await asyncio.sleep(plan.interval_s)
+            snapshot, now, sample = self.snapshot(), time.monotonic(), sample + 1
+            fields = snapshot_fields(snapshot, plan, last, now)
+            last = snapshot.stats.events, now
+            if plan.as_alert:
+                self.raise_alert(internal_alert(METRICS, Priority.INFORMATIONAL, "Falco metrics snapshot", fields))
+            if plan.file:
+                line = msgspec.json.encode({"sample": sample, "output_fields": fields}) + b"\n"
+                await asyncio.to_thread(_append, plan.file, line)
+
+
+def snapshot_fields(
+    snapshot: Snapshot, plan: SnapshotPlan, last: tuple[int, float] | None, now: float
+) -> dict[str, Any]:
+    """The fields of Falco's metrics, with those values that there are without system calls.
+
+    Args:
+        snapshot: What the run has done so far.
+        plan: Which fields are wanted.
+        last: Events at the time of the last snapshot, and that time on a clock that never goes back.
+        now: The time on that clock.
+
+    Source: Falco 0.44, stats_writer.cpp.
+    """
+    fields: dict[str, Any] = {
+        "evt.time": time.time_ns(),
+        "evt.hostname": host_name(),
+        "evt.source": SOURCE,
+        "falco.version": str(FALCO),
+        "falco.start_ts": snapshot.started_ns,
+        "falco.reload_ts": snapshot.reloads.last_ns,
+        "falco.duration_sec": int(uptime_s(snapshot)),
+        "falco.kernel_release": os.uname().release,
+        "falco.host_num_cpus": os.cpu_count() or 1,
+        "falco.outputs_queue_num_drops": queue_drops(snapshot),
+        "falco.num_evts": snapshot.stats.events,
+        "falco.num_evts_prev": last[0] if last else 0,
+        "scap.engine_name": "source_plugin",
+    }
+    for which, files in (("rules", snapshot.files.rules), ("config", snapshot.files.config)):
+        for path, digest in files.items():
+            fields[f"falco.sha256_{which}_file.{_sanitized(os.path.basename(path))}"] = digest
+    if last and now > last[1]:
+        fields["falco.evts_rate_sec"] = round((snapshot.stats.events - last[0]) / (now - last[1]), 1)
+    if plan.has_rules:
+        fields["falco.rules.matches_total"] = snapshot.stats.alerts
+        for name, number in snapshot.stats.by_rule.items():
+            if number or plan.has_zeros:
+                fields[f"falco.rules.{_sanitized(name)}"] = number
+    if plan.has_resources:
+        rss = snapshot.rss_bytes
+        usage = 100 * snapshot.cpu_s / max(uptime_s(snapshot), 0.001)
+        fields["falco.cpu_usage_perc"] = round(usage, 1)
+        fields |= {"falco.memory_rss_mb": round(rss / _MEGABYTE, 1)} if plan.in_megabytes else {"falco.memory_rss": rss}
+    return fields
+
+
+def _sanitized(name: str) -> str:
+    """A name as part of a metric's name. Source: Falco 0.44, falco_utils.cpp (`sanitize_rule_name`)."""
+    return re.sub("_+", "_", re.sub("[^a-zA-Z0-9_:]", "_", name)).removesuffix("_")
+
+
+def _append(path: str, line: bytes) -> None:
+    try:
+        with open(path, "ab") as file:
+            file.write(line)
+    except OSError as error:
+        _LOG.error("cannot write metrics to `%s`: %s", path, (error.strerror or str(error)).lower())

@@ -1,0 +1,138 @@
+"""What `lanner run` is to do: made anew from the configuration each time that is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lanner.compiler.ruleset import RuleSet
+from lanner.outputs.lane import Route
+from lanner.sources.base import Source
+from lanner.sources.receiver import ASGIApp, WebhookStats
+from lanner.sources.webhook import WebhookOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What a source is given when it is opened.
+
+    Attributes:
+        on_started: To be told, in words for people, once the source takes events, and the address if it has one; may be
+            called more than once.
+        extra: Applications for other paths of a webhook.
+        stats: Where a webhook counts.
+        at: Host and port that a webhook shares with other processes; None: it listens alone, where it is to.
+    """
+
+    on_started: Callable[[str, str], None]
+    extra: Mapping[str, ASGIApp] = field(default_factory=dict)
+    stats: WebhookStats = field(default_factory=WebhookStats)
+    at: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcePlan:
+    """A source of events, and the rules for them.
+
+    Attributes:
+        name: What messages and metrics call it; no two have the same.
+        made_of: What it was made from; one that was made from the same goes on when the configuration is read again.
+        rules: Evaluate its events.
+        open: Makes the source; a source that failed is made anew.
+        webhook: How it listens, if it is a webhook: several processes can share its port.
+        warning: What is unsafe about it, in words for people; it is said, and raised as an alert.
+    """
+
+    name: str
+    made_of: Any
+    rules: RuleSet
+    open: Callable[[Hooks], Source]
+    webhook: WebhookOptions | None = None
+    warning: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebPlan:
+    """What is served for those who look after the program.
+
+    Attributes:
+        listening: Where, on a port of its own; None: at the webhook of the first source.
+        health_path: Where it says whether it is alive.
+        has_metrics: Whether there are `/metrics`.
+    """
+
+    listening: WebhookOptions | None
+    health_path: str = "/healthz"
+    has_metrics: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotPlan:
+    """Metrics that are written at intervals, as Falco's `metrics` says.
+
+    Attributes:
+        interval_s: Seconds between two.
+        as_alert: Whether they are raised as an alert of Falco's internal rule.
+        file: File that gets a line of JSON for each; empty: none.
+        has_rules: Whether alerts by rule are among them.
+        has_resources: Whether processor and memory are.
+        in_megabytes: Whether memory is in megabytes instead of bytes.
+        has_zeros: Whether counters that are 0 are among them.
+    """
+
+    interval_s: float
+    as_alert: bool = False
+    file: str = ""
+    has_rules: bool = True
+    has_resources: bool = True
+    in_megabytes: bool = True
+    has_zeros: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """The files that a plan was made from.
+
+    Attributes:
+        config: Configuration files, with the SHA-256 of what each held.
+        rules: Rule files, likewise.
+        watched: Files and folders whose changes ask for another reading; none: they are not looked at.
+    """
+
+    config: Mapping[str, str] = field(default_factory=dict)
+    rules: Mapping[str, str] = field(default_factory=dict)
+    watched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that a run needs.
+
+    Attributes:
+        sources: At least one.
+        routes: Where alerts go.
+        web: What is served; None: nothing.
+        snapshots: Metrics at intervals; None: none.
+        files: What all this was made from.
+    """
+
+    sources: tuple[SourcePlan, ...]
+    routes: tuple[Route, ...]
+    web: WebPlan | None = None
+    snapshots: SnapshotPlan | None = None
+    files: Files = field(default_factory=Files)
+
+
+class PlanError(Exception):
+    """A configuration, or rules, that cannot be used; what is wrong in detail has been said already.
+
+    Attributes:
+        message: What is wrong, in a line.
+        help: What to do about it.
+    """
+
+    def __init__(self, message: str, help: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.help = help

@@ -1,0 +1,156 @@
+"""What a run has done so far, as a value: metrics, the view in the terminal and other processes are given it."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from lanner.engine.stats import Stats
+from lanner.outputs.lane import RouteStats
+from lanner.rules.priority import Priority
+from lanner.server.plan import Files
+
+LATENCIES_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds of the classes that durations are counted in, in seconds."""
+
+
+class Status(StrEnum):
+    """How a source is."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    WAITING = "waiting"
+    ENDED = "ended"
+
+    @property
+    def is_well(self) -> bool:
+        """Whether its events are taken, or there are no more."""
+        return self in (Status.RUNNING, Status.ENDED)
+
+
+@dataclass(slots=True)
+class Histogram:
+    """How many durations were at most so long; the last number is of those beyond all bounds."""
+
+    numbers: list[int] = field(default_factory=lambda: [0] * (len(LATENCIES_S) + 1))
+    sum_s: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one."""
+        self.numbers[bisect_left(LATENCIES_S, seconds)] += 1
+        self.sum_s += seconds
+
+    def merge(self, other: Histogram) -> None:
+        """Count what another one counted."""
+        self.numbers = [mine + theirs for mine, theirs in zip(self.numbers, other.numbers, strict=True)]
+        self.sum_s += other.sum_s
+
+
+@dataclass(slots=True, kw_only=True)
+class SourceCounts:
+    """What came of a source.
+
+    Attributes:
+        status: How it is.
+        deliveries: Blocks of lines, posts, messages that were evaluated.
+        events: Events that were evaluated.
+        restarts: How often it was started anew after a failure.
+        refused: Deliveries that were not acknowledged, by reason.
+        in_flight_bytes: Bytes held now of posts.
+        lag_s: How much later than its own time the newest event was evaluated; None before the first event.
+        last_at_s: When the last event was evaluated, in seconds since the epoch; None before the first.
+        latency: From a delivery's arrival to its acknowledgement.
+    """
+
+    status: Status = Status.STARTING
+    deliveries: int = 0
+    events: int = 0
+    restarts: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    in_flight_bytes: int = 0
+    lag_s: float | None = None
+    last_at_s: float | None = None
+    latency: Histogram = field(default_factory=Histogram)
+
+    def merge(self, other: SourceCounts) -> None:
+        """Add what another process counted for the same source; it runs if one of them runs it."""
+        if other.status is Status.RUNNING:
+            self.status = other.status
+        self.deliveries += other.deliveries
+        self.events += other.events
+        self.restarts += other.restarts
+        self.refused.update(other.refused)
+        self.in_flight_bytes += other.in_flight_bytes
+        if (other.last_at_s or 0) > (self.last_at_s or 0):
+            self.last_at_s, self.lag_s = other.last_at_s, other.lag_s
+        self.latency.merge(other.latency)
+
+
+@dataclass(slots=True)
+class Reloads:
+    """How often the configuration was read again.
+
+    Attributes:
+        done: Taken over.
+        refused: Not taken over, because it had errors.
+        last_ns: When the one in use was read, in nanoseconds since the epoch.
+        is_current: Whether the last reading was taken over.
+    """
+
+    done: int = 0
+    refused: int = 0
+    last_ns: int = field(default_factory=time.time_ns)
+    is_current: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RuleLabels:
+    """What metrics say of a rule."""
+
+    priority: Priority
+    source: str
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What a run has done so far.
+
+    Attributes:
+        started_ns: When it began, in nanoseconds since the epoch.
+        stats: What all engines counted.
+        sources: By name.
+        routes: What became of alerts, by output.
+        rules: The rules in use, by name.
+        reloads: How often the configuration was read again.
+        files: What is in use was made from these.
+        internal: Alerts about the program itself, by rule name, that were not raised for an event.
+        warnings: What is unsafe about the set-up.
+        workers: Processes that evaluate.
+        worker_restarts: How many of them were started in place of others.
+        cpu_s: Processor time of all processes of the run, in seconds.
+        rss_bytes: Their resident memory.
+    """
+
+    started_ns: int
+    stats: Stats
+    sources: Mapping[str, SourceCounts]
+    routes: tuple[RouteStats, ...] = ()
+    rules: Mapping[str, RuleLabels] = field(default_factory=dict)
+    reloads: Reloads = field(default_factory=Reloads)
+    files: Files = field(default_factory=Files)
+    internal: Mapping[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    workers: int = 1
+    worker_restarts: int = 0
+    cpu_s: float = 0.0
+    rss_bytes: int = 0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether events of all sources are taken."""
+        return all(counts.status.is_well for counts in self.sources.values())

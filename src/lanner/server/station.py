@@ -1,0 +1,391 @@
+"""A run in one process: sources through engines to outputs, with another reading of the configuration in between."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from lanner.engine.alert import Alert
+from lanner.engine.engine import Engine
+from lanner.engine.stats import Stats
+from lanner.outputs.fanout import Fanout
+from lanner.server.endpoints import endpoints
+from lanner.server.internal import reload_refused, source_failed, unsafe
+from lanner.server.office import Office
+from lanner.server.pipeline import Pipeline
+from lanner.server.plan import Hooks, Plan, PlanError, SourcePlan
+from lanner.server.snapshot import Reloads, RuleLabels, Snapshot, SourceCounts, Status
+from lanner.server.systemd import notify, notify_reloading, watchdog_s
+from lanner.sources.base import SourceError, reason_of
+from lanner.sources.receiver import ASGIApp, WebhookStats
+
+_LOG = logging.getLogger(__name__)
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+MIN_PAUSE_S = 0.5
+MAX_PAUSE_S = 60.0
+"""How long a source that failed rests: the first time, and at most; each time is twice as long as the last."""
+
+LONG_LIFE_S = 60.0
+"""A source that has run so long did not fail from how it was started: its next pause is the shortest again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended.
+
+    Attributes:
+        stats: What was counted.
+        stopped: The signal that asked to end, or None.
+        undelivered: Alerts that outputs did not get, by name of the output.
+        restarted: How many workers were started in place of others.
+        is_given_up: Whether workers died again and again.
+    """
+
+    stats: Stats
+    stopped: signal.Signals | None = None
+    undelivered: Mapping[str, int] = field(default_factory=dict)
+    restarted: int = 0
+    is_given_up: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """A source that runs."""
+
+    plan: SourcePlan
+    pipeline: Pipeline
+    stats: WebhookStats
+    task: asyncio.Task[None] | None = None
+    has_run: bool = False
+
+
+class Station:
+    """Runs what a plan says, until all sources have ended, a signal comes, or nobody takes alerts any more."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        read_again: Callable[[], Plan],
+        *,
+        versions: Mapping[str, object],
+        stop_after_s: float | None = None,
+        shared: Mapping[str, tuple[str, int]] | None = None,
+        on_started: Callable[[str, str, str], None] | None = None,
+    ) -> None:
+        """Prepare a run; `run` starts it.
+
+        Args:
+            plan: What to do.
+            read_again: Makes another plan; called in a thread. It raises `PlanError` for one that cannot be used.
+            versions: What `/versions` tells.
+            stop_after_s: End after so many seconds.
+            shared: Host and port of webhooks, by name, that this process shares with others, which obey one parent; it
+                leaves signals to that.
+            on_started: Told the name of a source that takes events, where it does in words for people, and the address;
+                None: that is said.
+        """
+        self._plan = plan
+        self._read_again = read_again
+        self._stop_after_s = stop_after_s
+        self._shared = shared
+        self._on_started = on_started or say_started
+        self._versions = versions
+        self._fanout = Fanout(plan.routes, report=_LOG.error)
+        self._lock = asyncio.Lock()
+        self._sources: dict[str, _Running] = {}
+        self._past = Stats()
+        self._internal: Counter[str] = Counter()
+        self._reloads = Reloads()
+        self._started_ns = time.time_ns()
+        self._wanted = asyncio.Event()
+        self._over = asyncio.Event()
+        self._stopped: signal.Signals | None = None
+        self._is_gone = False
+        self._error: BaseException | None = None
+        self._is_ready = False
+        self._office = Office(self.snapshot, self._raise, versions, self.reload)
+
+    def reload(self) -> None:
+        """Have the configuration read again, as after SIGHUP."""
+        self._wanted.set()
+
+    def stop(self, number: signal.Signals | None = None) -> None:
+        """Have the run end: what was received is evaluated, and outputs get what waits."""
+        self._stopped = self._stopped or number
+        self._over.set()
+
+    async def run(self) -> Ending:
+        """Run.
+
+        Raises:
+            SourceError: The only source cannot start, or the address for health and metrics is not to be had.
+            BrokenPipeError: All places that alerts went to are gone.
+        """
+        loop = asyncio.get_running_loop()
+        handlers = self._handlers()
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
+        timer = loop.call_later(self._stop_after_s, self.stop) if self._stop_after_s is not None else None
+        helpers = [loop.create_task(self._reload_forever()), loop.create_task(self._watchdog())]
+        try:
+            await self._start()
+            await self._over.wait()
+        finally:
+            if self._shared is None:
+                notify("STOPPING=1")
+            for helper in helpers:
+                helper.cancel()
+            await self._end()
+            for number in handlers:
+                loop.remove_signal_handler(number)
+            if timer:
+                timer.cancel()
+        if self._error:
+            raise self._error
+        if self._is_gone:
+            raise BrokenPipeError
+        return self._ending()
+
+    def snapshot(self) -> Snapshot:
+        """What the run has done so far."""
+        stats = Stats()
+        stats.add(self._past)
+        sources = {}
+        for name, running in self._sources.items():
+            stats.add(running.pipeline.engine.stats)
+            counts = sources[name] = running.pipeline.counts
+            counts.refused = running.stats.refused.copy()  # type: ignore[assignment]  # its keys are texts
+            counts.in_flight_bytes = running.stats.in_flight_bytes
+        return Snapshot(
+            started_ns=self._started_ns,
+            stats=stats,
+            sources=sources,
+            routes=tuple(self._fanout.stats()),
+            rules=labels(self._plan),
+            reloads=self._reloads,
+            files=self._plan.files,
+            internal=dict(self._internal),
+            warnings=warnings_of(self._plan),
+            cpu_s=_cpu_s(),
+            rss_bytes=rss_bytes(),
+        )
+
+    def _handlers(self) -> Mapping[signal.Signals, Callable[[], None]]:
+        if self._shared is not None:
+            return {signal.SIGUSR1: self._fanout.reopen}
+        return {
+            signal.SIGINT: lambda: self.stop(signal.SIGINT),
+            signal.SIGTERM: lambda: self.stop(signal.SIGTERM),
+            signal.SIGHUP: self.reload,
+            signal.SIGUSR1: self._fanout.reopen,
+        }
+
+    # Starting and ending
+
+    async def _start(self) -> None:
+        await self._office.adopt(self._plan)
+        for source in self._plan.sources:
+            self._begin(source)
+        if self._shared is None:
+            self._warn(warnings_of(self._plan))
+
+    def _begin(self, plan: SourcePlan) -> None:
+        before = self._sources.get(plan.name)
+        counts = before.pipeline.counts if before else SourceCounts()
+        counts.status = Status.STARTING
+        pipeline = Pipeline(Engine(plan.rules), self._fanout, self._lock, counts=counts, on_gone=self._gone)
+        running = _Running(plan, pipeline, before.stats if before else WebhookStats())
+        self._sources[plan.name] = running
+        running.task = asyncio.get_running_loop().create_task(self._keep(running))
+
+    async def _end(self) -> None:
+        await asyncio.gather(*(self._leave(running) for running in self._sources.values()))
+        await self._office.close()
+        await asyncio.to_thread(self._fanout.close)
+
+    async def _leave(self, running: _Running) -> None:
+        """End a source; what it has received is evaluated first."""
+        if running.task:
+            running.task.cancel()
+            await asyncio.wait([running.task])
+
+    def _ending(self) -> Ending:
+        found = self.snapshot()
+        undelivered = {route.name: sum(route.dropped.values()) for route in found.routes if route.dropped}
+        return Ending(found.stats, self._stopped, undelivered)
+
+    # Sources
+
+    async def _keep(self, running: _Running) -> None:
+        """Run a source until it ends; when it fails, start it again after a pause."""
+        counts, pause_s = running.pipeline.counts, 0.0
+        while True:
+            began = time.monotonic()
+            try:
+                await running.plan.open(self._hooks(running)).run(running.pipeline.handle)
+            except Exception as error:  # a source may be anybody's: what it failed from must not end the others
+                if self._is_fatal(running, error):
+                    self._error = error
+                    self.stop()
+                    return
+                lived_s = time.monotonic() - began
+                pause_s = MIN_PAUSE_S if lived_s >= LONG_LIFE_S else min(MAX_PAUSE_S, pause_s * 2) or MIN_PAUSE_S
+                self._say_failed(running, error, pause_s)
+            else:
+                counts.status = Status.ENDED
+                if all(each.pipeline.counts.status is Status.ENDED for each in self._sources.values()):
+                    self.stop()
+                return
+            counts.status = Status.WAITING
+            await asyncio.sleep(pause_s)
+            counts.restarts += 1
+
+    def _is_fatal(self, running: _Running, error: Exception) -> bool:
+        """Whether the run ends with this: its only source could not even start, so that there is nothing to do."""
+        return isinstance(error, SourceError) and len(self._sources) == 1 and not running.has_run and not self._is_ready
+
+    def _say_failed(self, running: _Running, error: Exception, pause_s: float) -> None:
+        name, reason = running.plan.name, str(error) if isinstance(error, SourceError) else reason_of(error)
+        fields = {"source": name, "reason": reason, "pause_s": pause_s, "help": getattr(error, "help", None)}
+        _LOG.error("%s", f"source `{name}`: {reason}; it starts again in {pause_s:g} s", extra={"fields": fields})
+        self._raise(source_failed(name, reason, pause_s))
+
+    def _hooks(self, running: _Running) -> Hooks:
+        def on_started(text: str, url: str) -> None:
+            running.has_run = True
+            running.pipeline.counts.status = Status.RUNNING
+            self._on_started(running.plan.name, text, url)
+            self._tell_ready()
+
+        at = self._shared[running.plan.name] if self._shared else None
+        return Hooks(on_started, self._extra(running.plan), running.stats, at)
+
+    def _extra(self, plan: SourcePlan) -> Mapping[str, ASGIApp]:
+        """Health and metrics, when they are served at the first source's port."""
+        web = self._plan.web
+        if web is None or web.listening is not None or plan.name != self._plan.sources[0].name:
+            return {}
+        return endpoints(web, self.snapshot, self._versions)
+
+    def _tell_ready(self) -> None:
+        if self._shared is None and self.snapshot().is_ready:
+            self._is_ready = True
+            notify(f"READY=1\nSTATUS=detecting with {len(labels(self._plan))} rules")
+
+    async def _watchdog(self) -> None:
+        every_s = watchdog_s() if self._shared is None else None
+        while every_s is not None:
+            notify("WATCHDOG=1")
+            await asyncio.sleep(every_s)
+
+    # Another reading of the configuration
+
+    async def _reload_forever(self) -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            notify_reloading()
+            try:
+                plan = await asyncio.to_thread(self._read_again)
+                await self._adopt(plan)
+            except PlanError as error:
+                self._refuse(error.message, error.help)
+            except SourceError as error:
+                self._refuse(str(error), error.help)
+            else:
+                self._reloads.done += 1
+                self._reloads.last_ns = time.time_ns()
+                self._reloads.is_current = True
+                number = len(labels(plan))
+                text = f"configuration and rules were read again: {number} rules"
+                _LOG.info("%s", text, extra={"fields": {"rules": number}})
+            self._tell_ready()
+
+    def _refuse(self, reason: str, help_text: str | None) -> None:
+        self._reloads.refused += 1
+        self._reloads.is_current = False
+        text = f"not taken over: {reason}; detection goes on as before"
+        _LOG.error("%s", text, extra={"fields": {"reason": reason, "help": help_text}})
+        self._raise(reload_refused(reason, help_text))
+
+    async def _adopt(self, plan: Plan) -> None:
+        """Go on with another plan. Sources that are as before go on, without a gap; their engines are exchanged."""
+        wanted = {source.name: source for source in plan.sources}
+        old, self._plan = self._plan, plan
+        async with self._lock:
+            self._fanout.adopt(plan.routes)
+            for name, running in self._sources.items():
+                if (source := wanted.get(name)) is not None:
+                    self._past.add(running.pipeline.engine.take_stats())
+                    running.pipeline.engine = Engine(source.rules)
+        for name, running in [*self._sources.items()]:
+            if name not in wanted or wanted[name].made_of != running.plan.made_of:
+                await self._leave(running)
+                self._past.add(running.pipeline.engine.take_stats())
+                if name not in wanted:
+                    del self._sources[name]
+            else:
+                running.plan = wanted.pop(name)
+        for source in wanted.values():
+            self._begin(source)
+        self._warn(tuple(warning for warning in warnings_of(plan) if warning not in warnings_of(old)))
+        await self._office.adopt(plan)
+
+    # Alerts
+
+    def _raise(self, alert: Alert) -> None:
+        """Raise an alert about the program itself."""
+        self._internal[alert.rule] += 1
+        self._fanout.write([alert])
+
+    def _warn(self, texts: tuple[str, ...]) -> None:
+        for text in texts:
+            _LOG.warning("%s", text)
+            self._raise(unsafe("webhook", text))
+
+    def _gone(self) -> None:
+        self._is_gone = True
+        self.stop()
+
+
+def say_started(name: str, text: str, url: str) -> None:
+    """Say that a source takes events."""
+    _LOG.info("%s", text, extra={"fields": {"source": name, "url": url or None}})
+
+
+def labels(plan: Plan) -> dict[str, RuleLabels]:
+    """What metrics say of the rules of a plan, by name."""
+    return {
+        rule.name: RuleLabels(rule.priority, rule.source, tuple(rule.tags))
+        for source in plan.sources
+        for rule in source.rules.rules
+    }
+
+
+def warnings_of(plan: Plan) -> tuple[str, ...]:
+    """What is unsafe about a plan."""
+    return tuple(source.warning for source in plan.sources if source.warning)
+
+
+def _cpu_s() -> float:
+    """Processor time of this process and of those that it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def rss_bytes() -> int:
+    """Resident memory of this process."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
