@@ -8,7 +8,7 @@ from functools import partial
 from lanner.fields import certificates, grants, patches, requests, webhooks, workloads
 from lanner.fields.kx_pods import OWN_POD_FIELDS
 from lanner.fields.rows import own, own_at, own_body
-from lanner.fields.spec import ArgKind, Derived, FieldSpec, FieldType, FieldValue
+from lanner.fields.spec import ArgKind, Derived, FieldSpec, FieldType, FieldValue, Level
 
 
 def _of_user(name: str, member: str, whose: str, example: tuple[str, ...]) -> FieldSpec:
@@ -243,8 +243,11 @@ _CREDENTIALS = (
 )
 
 
-def _admission(name: str, what: str, function: Callable[..., FieldValue], example: tuple[str, ...]) -> FieldSpec:
-    return own(f"admission.{name}", what, Derived(("annotations",), function), example)
+def _admission(
+    name: str, what: str, function: Callable[..., FieldValue], example: tuple[str, ...], level: Level = Level.REQUEST
+) -> FieldSpec:
+    """A row about what webhooks did. Source: apiserver, mutating/dispatcher.go: patches from level Request on."""
+    return own(f"admission.{name}", what, Derived(("annotations",), function), example, recorded_from=level)
 
 
 _ADMISSION = (
@@ -262,8 +265,7 @@ _ADMISSION = (
     ),
     _admission(
         "patches",
-        "The patches that mutating webhooks made to the request, each as JSON. The API server records them from level "
-        "Request on.",
+        "The patches that mutating webhooks made to the request, each as JSON.",
         webhooks.admission_patches,
         ('{"configuration":"mesh","webhook":"inject.example.com","patch":[],"patchType":"JSONPatch"}',),
     ),
@@ -279,6 +281,7 @@ _ADMISSION = (
         "The webhooks that could not be asked, and without which the request went on.",
         webhooks.failed_open,
         ("inject.example.com",),
+        Level.METADATA,
     ),
 )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from lanner.fields.spec import ArgKind, Argument, Derived, Extract, FieldSpec, FieldType, FieldValue, Pointer
+from lanner.fields.spec import ArgKind, Argument, Derived, Extract, FieldSpec, FieldType, FieldValue, Level, Pointer
 
 BODY = ("requestObject",)
 """The roots of what is computed from the request's object alone."""
@@ -64,6 +64,7 @@ def own(
     type: FieldType = FieldType.STRING,
     arg: ArgKind = ArgKind.NONE,
     example_arg: Argument = None,
+    recorded_from: Level = Level.METADATA,
 ) -> FieldSpec:
     """A row of Lanner's own; it is a list when its example is one, and needs its argument when it takes one."""
     return FieldSpec(
@@ -77,6 +78,7 @@ def own(
         arg_required=arg is not ArgKind.NONE,
         example=example,
         example_arg=example_arg,
+        recorded_from=recorded_from,
     )
 
 

@@ -99,6 +99,7 @@ class FieldSpec:
         arg_required: Whether it must.
         example: The value on the event of the documentation; None for a field whose value depends on the run.
         example_arg: The argument used for the example.
+        recorded_from: The level from which the API server records what the field reads, where its place does not tell.
         deprecated: The field to use instead, or None.
         since: The first version of Lanner with the field.
     """
@@ -113,6 +114,7 @@ class FieldSpec:
     arg_required: bool = False
     example: str | int | tuple[str, ...] | None = None
     example_arg: Argument = None
+    recorded_from: Level = Level.METADATA
     deprecated: str | None = None
     since: str = "0.1"
 
@@ -132,7 +134,7 @@ def least_level(spec: FieldSpec, arg: Argument = None) -> Level:
     roots = set(event_members(spec.extract, arg))
     if "responseObject" in roots:
         return Level.REQUEST_RESPONSE
-    return Level.REQUEST if "requestObject" in roots else Level.METADATA
+    return Level.REQUEST if "requestObject" in roots else spec.recorded_from
 
 
 def event_members(extract: Extract, arg: Argument = None) -> tuple[str, ...]:

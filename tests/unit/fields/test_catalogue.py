@@ -99,6 +99,8 @@ def test_every_field_of_lanners_own_has_an_example() -> None:
         ("kx.user.serviceaccount.name", "Metadata"),
         ("kx.exec.command", "Metadata"),
         ("kx.admission.failed_open", "Metadata"),
+        ("kx.admission.patches", "Request"),
+        ("kx.admission.injected", "Request"),
         ("kx.patch.type", "Request"),
         ("kx.pod.containers.privileged", "Request"),
         ("kx.body", "Request"),
