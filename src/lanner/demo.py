@@ -19,16 +19,16 @@ from signal import SIGINT
 
 import uvloop
 
-from lanner.cli.detection import compile_settings, encoding_of
+from lanner.cli.detection import alert_format, compile_settings, for_stdout, shared_stdout
 from lanner.cli.falco_version import versions
 from lanner.cli.messages import Console, ExitCode, Failure, counted, say
 from lanner.cli.progress import ProgressBar
-from lanner.cli.screens import screen_for, shows
+from lanner.cli.screens import screen_for
 from lanner.cli.settings import Settings
 from lanner.cli.summary import summary
 from lanner.engine.stats import Stats
 from lanner.outputs.lane import Route
-from lanner.outputs.stdout import SharedDescriptor, SharedOutput
+from lanner.outputs.stdout import SharedOutput
 from lanner.rules.priority import Priority
 from lanner.server.plan import Plan, SourcePlan
 from lanner.server.station import Station
@@ -116,8 +116,7 @@ def main() -> int:
     with screen_for(console) as screen, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         bodies = recording()
         bar = ProgressBar(sum(map(len, bodies)), screen, console) if screen else None
-        stdout = screen if screen and shows(screen, sys.stdout) else SharedDescriptor(sys.stdout.fileno())
-        output = SharedOutput(stdout, encoding_of(settings, console))
+        output = SharedOutput(shared_stdout(screen), for_stdout(alert_format(settings), console))
         demo = Demo(bodies, lambda: station.snapshot().stats, bar)
         source = SourcePlan(name="demo", made_of=None, rules=rules, open=lambda hooks: demo)
         plan = Plan(sources=(source,), routes=(Route(name="stdout", output=output, is_awaited=True),))

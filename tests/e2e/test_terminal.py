@@ -1,6 +1,7 @@
 """What people see: the real program in a real terminal."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -187,3 +188,52 @@ def test_a_scan_shows_how_far_it_is_until_it_ends(rules: Path, tmp_path: Path) -
         terminal.type(b"\x03")
         assert terminal.end() == 130
         assert not any("━" in row for row in terminal.rows)
+
+
+def children(terminal: TerminalProgram) -> list[int]:
+    """The processes that a program has started."""
+    found = Path(f"/proc/{terminal.process.pid}/task/{terminal.process.pid}/children").read_text()
+    return [int(word) for word in found.split()]
+
+
+def test_workers_share_the_terminal_with_one_status_of_all(rules: Path) -> None:
+    with in_terminal([*PROGRAM, "run", "--workers", "2", "-r", str(rules), URL], columns=140) as terminal:
+        url = terminal.wait_for("listening on ").split("listening on ")[1]
+        terminal.wait_for("detecting, 2 workers · no events yet")
+        for _ in range(10):  # each over a connection of its own, so that both workers get some
+            assert httpx.post(url, content=event(), headers=HEADERS).status_code == 200
+        terminal.wait_for("10 alerts 10 WARNING")
+        rows = terminal.rows
+        assert rows[-11:-1] == ["10:00:00.000  WARNING    seen (user=alice)"] * 10
+        os.kill(children(terminal)[0], signal.SIGKILL)
+        assert "error: a worker was lost: killed by SIGKILL" in terminal.wait_for("a worker was lost:")
+        terminal.wait_for("1 restarted")
+        assert sum("●" in row for row in terminal.rows) == 1
+        terminal.type(b"\x03")
+        assert terminal.end() == 130
+        assert terminal.settings_after == terminal.settings
+        assert not any("●" in row for row in terminal.rows)
+        assert "Dropped: 0" in terminal.rows
+
+
+def test_alerts_for_a_terminal_that_is_stopped_wait_and_events_do_not(rules: Path) -> None:
+    with in_terminal([*PROGRAM, "run", "-r", str(rules), URL]) as terminal:
+        url = terminal.wait_for("listening on ").split("listening on ")[1]
+        terminal.wait_for("no events yet")
+        terminal.type(b"\x13")
+        for _ in range(3):
+            assert httpx.post(url, content=event(), headers=HEADERS, timeout=30).status_code == 200
+        assert not any("seen" in row for row in terminal.rows)
+        terminal.type(b"\x11")
+        terminal.wait_for("3 alerts 3 WARNING")
+        terminal.wait_until(lambda rows: sum("seen (user=alice)" in row for row in rows) == 3)
+
+
+def test_a_template_on_a_terminal_is_safe_as_well(rules: Path, tmp_path: Path) -> None:
+    config = tmp_path / "lanner.yaml"
+    config.write_text("stdout_output: {enabled: true, template: 'by %ka.user.name'}\n")
+    with in_terminal([*PROGRAM, "run", "-c", str(config), "-r", str(rules), URL], columns=160) as terminal:
+        post(terminal, hostile())
+        terminal.wait_for("1 alert ")
+        assert terminal.wait_for("by eve").endswith(r"\u009b31m\u202egnp\u2066\u200b\u3164\r\n\bx")
+        assert b"\x1b]0;" not in terminal.sent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,8 @@ from lanner.compiler.ruleset import RuleSet, Selection, compile_rules
 from lanner.outputs.format import AlertFormat
 from lanner.outputs.screen import Screen, columns
 from lanner.outputs.sink import Encoding
-from lanner.outputs.stdout import StdoutOutput, Stream
-from lanner.outputs.terminal import TerminalFormat
+from lanner.outputs.stdout import Lines, SharedDescriptor, StdoutOutput, Stream
+from lanner.outputs.terminal import SafeLines, TerminalFormat
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -46,20 +47,27 @@ def open_stdout(settings: Settings, console: Console, screen: Screen | None = No
     stream: Stream = sys.stdout.buffer if settings.stdout_output else io.BufferedWriter(_Nowhere())
     if screen and settings.stdout_output and shows(screen, sys.stdout):
         stream = screen
-    return StdoutOutput(stream, encoding_of(settings, console))
+    return StdoutOutput(stream, for_stdout(alert_format(settings), console))
 
 
-def encoding_of(settings: Settings, console: Console) -> Encoding:
-    """How alerts on standard output look: for people on a terminal, else as Falco prints them."""
-    has_color = console.has_color(sys.stdout)
-    if sys.stdout.isatty() and not settings.json_output:
-        width = partial(columns, sys.stdout.fileno())
-        return TerminalFormat(columns=width, iso8601=settings.time_format_iso_8601, color=has_color)
-    return alert_format(settings, terminal=sys.stdout.isatty(), color=has_color)
+def shared_stdout(screen: Screen | None) -> Lines:
+    """Standard output for lines of several threads and processes; above the status of a screen that is the same."""
+    return screen if screen and shows(screen, sys.stdout) else SharedDescriptor(sys.stdout.fileno())
 
 
-def alert_format(settings: Settings, *, terminal: bool = False, color: bool = False) -> AlertFormat:
-    """Alerts as Falco prints them, as the settings want them; for a terminal, made safe and coloured."""
+def for_stdout(encoding: Encoding, console: Console) -> Encoding:
+    """How alerts look on standard output that would otherwise look so: safe and easy to read when it is a terminal."""
+    has_color, is_terminal = console.has_color(sys.stdout), sys.stdout.isatty()
+    if isinstance(encoding, AlertFormat):
+        if is_terminal and not encoding.json:
+            width = partial(columns, sys.stdout.fileno())
+            return TerminalFormat(columns=width, iso8601=encoding.iso8601, color=has_color)
+        return replace(encoding, terminal=is_terminal, color=has_color)
+    return SafeLines(encoding) if is_terminal else encoding
+
+
+def alert_format(settings: Settings) -> AlertFormat:
+    """Alerts as Falco prints them, as the settings want them."""
     return AlertFormat(
         json=settings.json_output,
         include_output=settings.json_include_output_property,
@@ -67,8 +75,6 @@ def alert_format(settings: Settings, *, terminal: bool = False, color: bool = Fa
         include_message=settings.json_include_message_property,
         include_fields=settings.json_include_output_fields_property,
         iso8601=settings.time_format_iso_8601,
-        terminal=terminal,
-        color=color,
     )
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
-from lanner.cli.detection import alert_format, compile_settings, encoding_of
+from lanner.cli.detection import alert_format, compile_settings, for_stdout
 from lanner.cli.messages import Console, ExitCode, Failure, report
 from lanner.cli.place import Place, choose_places, select_places
 from lanner.cli.settings import Settings
@@ -151,8 +150,7 @@ class Planner:
     def _routes(self, settings: Settings, config: Config) -> tuple[Route, ...]:
         makings = Makings(
             format=alert_format(settings),
-            shown=encoding_of(settings, self.console),
-            is_terminal=sys.stdout.isatty(),
+            shown=partial(for_stdout, console=self.console),
             stdout=self.stdout,
             echo=lambda text: _LOG.info("answer of http_output: %s", text),
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,14 +13,14 @@ from typing import TYPE_CHECKING
 import click
 import uvloop
 
+from lanner.cli.detection import shared_stdout
 from lanner.cli.falco_version import versions
 from lanner.cli.messages import Console, ExitCode, Failure, counted
 from lanner.cli.options import detection_options, log_format_option
 from lanner.cli.planning import Planner, Wishes
-from lanner.cli.screens import Figures, screen_for, shows, watched
+from lanner.cli.screens import Figures, screen_for, watched
 from lanner.cli.settings import Settings
 from lanner.cli.summary import close
-from lanner.outputs.stdout import SharedDescriptor
 from lanner.server.station import Station, labels, warnings_of
 from lanner.server.workers import MAX_DEATHS, run_workers
 from lanner.sources.base import SourceError
@@ -103,8 +102,7 @@ def detect(
         BrokenPipeError: Nobody reads standard output any more, and there is no other output.
     """
     with screen_for(console) as screen:
-        stdout = screen if screen and shows(screen, sys.stdout) else SharedDescriptor(sys.stdout.fileno())
-        planner = Planner(wishes, console, stdout)
+        planner = Planner(wishes, console, shared_stdout(screen))
         plan = planner.plan(settings)
         if workers > 1:
             _check_shareable(plan)
@@ -141,12 +139,17 @@ def _watcher(screen: Screen | None, console: Console) -> Callable[[Snapshot], No
 
 
 def _figures(snapshot: Snapshot) -> Figures:
+    """What the status on a terminal tells of a run."""
     waiting = [name for name, counts in snapshot.sources.items() if not counts.status.is_well]
-    if waiting:
-        return Figures(snapshot.stats, f"no events from {', '.join(waiting)}", is_well=False)
+    state = f"no events from {', '.join(waiting)}" if waiting else "detecting"
     if not snapshot.reloads.is_current:
-        return Figures(snapshot.stats, "detecting, new configuration refused", is_well=False)
-    return Figures(snapshot.stats, "detecting")
+        state += ", new configuration refused"
+    if snapshot.workers > 1:
+        state += f", {snapshot.workers} workers"
+    if snapshot.worker_restarts:
+        state += f", {snapshot.worker_restarts} restarted"
+    lost = {"undelivered": sum(sum(route.dropped.values()) for route in snapshot.routes)}
+    return Figures(snapshot.stats, state, is_well=not waiting and snapshot.reloads.is_current, lost=lost)
 
 
 def _close(ending: Ending, seconds: float, console: Console) -> ExitCode:

@@ -39,15 +39,13 @@ class Makings:
 
     Attributes:
         format: How alerts look where an output does not say otherwise.
-        shown: How they look on standard output, if that does not say otherwise.
-        is_terminal: Whether standard output is a terminal.
+        shown: How they look on standard output that would otherwise look so.
         stdout: Standard output.
         echo: Told what a server answers, where that is wanted.
     """
 
     format: AlertFormat
-    shown: Encoding
-    is_terminal: bool
+    shown: Callable[[Encoding], Encoding]
     stdout: Lines
     echo: Callable[[str], None]
 
@@ -57,9 +55,7 @@ _Make = Callable[[Any, Makings], Sink]
 
 
 def _stdout(section: StdoutKeys, makings: Makings) -> Sink:
-    says_otherwise = section.template or (section.format and (section.format == "json") != makings.format.json)
-    own = _encoding(section, replace(makings.format, terminal=makings.is_terminal)) if says_otherwise else None
-    return SharedOutput(makings.stdout, own or makings.shown)
+    return SharedOutput(makings.stdout, makings.shown(_encoding(section, makings.format)))
 
 
 def _file(section: FileKeys, makings: Makings) -> Sink:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from lanner.diagnostics.visible import unicode_escape, visible
 from lanner.engine.alert import Alert
-from lanner.outputs.format import COLORS, RESET, escaped, local_time, utc_time
+from lanner.outputs.format import COLORS, RESET, escaped, for_terminal, local_time, utc_time
+from lanner.outputs.sink import Encoding
 from lanner.rules.priority import Priority
 
 _DIM = "\x1b[2m"
@@ -61,6 +62,26 @@ class TerminalFormat:
             clock, word = f"{_DIM}{clock}{RESET}", f"{COLORS[alert.priority]}{word}{RESET}"
         left = " " * (indent if columns - indent >= _MIN_MESSAGE else _SMALL_INDENT)
         return f"{clock}{_GAP}{word}{_GAP}" + f"\n{left}".join(rows) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class SafeLines:
+    """Lines of another encoding, with every character that a terminal would not show as an escape."""
+
+    encoding: Encoding
+
+    @property
+    def json(self) -> bool:
+        """Whether a line is a JSON text."""
+        return self.encoding.json
+
+    def encode(self, alert: Alert) -> bytes:
+        """The alert as one line of UTF-8, with its line break."""
+        return for_terminal(self.encoding.encode(alert).removesuffix(b"\n")) + b"\n"
+
+    def encode_all(self, alerts: Sequence[Alert]) -> bytes:
+        """The alerts as lines."""
+        return b"".join(map(self.encode, alerts))
 
 
 def wrap(text: str, columns: int, indent: int) -> list[str]:

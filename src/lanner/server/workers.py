@@ -208,7 +208,7 @@ class Supervisor:
             reloads=self._reloads,
             internal=dict(self._internal),
             workers=self._count,
-            worker_restarts=self._restarted,
+            worker_restarts=self._restarted + sum(generation.restarted for generation in self._generations()),
             cpu_s=sum(each.ru_utime + each.ru_stime for each in used) + sum(map(_cpu_of, slots)),
             rss_bytes=rss,
         )
