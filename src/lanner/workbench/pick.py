@@ -26,7 +26,7 @@ class PickError(Exception):
 
 
 def pick_events(path: str, line: int | None = None) -> list[bytes]:
-    """The JSON texts of a file's events, in order; at least one.
+    """The JSON texts of a file's events, in order; at least one. A damaged event is what could be read of it.
 
     Args:
         path: A file as `lanner scan` reads it, or `-` for standard input.
@@ -68,8 +68,8 @@ def is_audit_event(text: bytes) -> bool:
 
 
 def _raws(batch: Batch, origin: str) -> Iterator[bytes]:
-    if batch.problems:
-        problem = batch.problems[0]
+    problem = next((each for each in batch.problems if each.event is None), None)
+    if problem is not None:
         raise PickError(f"`{origin}` holds what is no audit event: {FLAWS[problem.flaw]}", f"it is `{problem.sample}`")
     for index, event in enumerate(batch.events):
         if batch.is_checked or is_event(event):

@@ -74,9 +74,9 @@ def write(file: SourceFile) -> None:
 
 def _applied(text: str, changes: Iterable[Change]) -> str:
     """The text with the changes; of two that meet, as cases that are used twice bring them, one counts."""
-    done = len(text)
+    done = len(text) + 1
     for change in sorted(set(changes), reverse=True):
-        if change.end <= done and (change.start, change.end) != (done, done):
+        if change.end <= done and change.start < done:
             text = text[: change.start] + change.text + text[change.end :]
             done = change.start
     return text

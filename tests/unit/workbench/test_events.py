@@ -176,3 +176,10 @@ def test_a_file_with_anything_else_in_it_is_refused(tmp_path: Path) -> None:
         pick_events(str(path))
     assert "not an audit event" in caught.value.message
     assert ids(pick_events(str(path), 1)) == ["a"]
+
+
+def test_of_a_damaged_event_there_is_what_could_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text('{"auditID":"a","verb":"get","user":{"usern')
+    (event,) = pick_events(str(path))
+    assert json.loads(event) == {"auditID": "a", "verb": "get", "user": {}}

@@ -222,3 +222,21 @@ def test_an_alias_is_left_to_people_and_an_anchor_stays(tmp_path: Path) -> None:
         - {name: f, base: create-pod, expect: [*one]}
     """
     assert after_update(tmp_path, before) == dedent(after).lstrip("\n")
+
+
+def test_a_case_at_the_end_of_a_file_without_a_line_break_is_completed(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(RULES)
+    text = "rules: rules.yaml\ntests:\n- rule: Pod Created\n  cases:\n  - name: a\n    base: create-pod"
+    file = SourceFile(str(tmp_path / "t.yaml"), text)
+    assert updated(file, RuleBook(), lambda case: True).text == f"{text}\n    expect: {{priority: Warning}}"
+
+
+def test_cases_that_are_used_twice_are_written_once(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(RULES)
+    text = (
+        "rules: rules.yaml\ntests:\n"
+        "  - rule: Pod Created\n    cases: &same\n      - name: a\n        base: create-pod\n"
+        "  - {rule: Pod Created, cases: *same}\n"
+    )
+    changed = updated(SourceFile(str(tmp_path / "t.yaml"), text), RuleBook(), lambda case: True).text
+    assert changed == text.replace("create-pod\n", "create-pod\n        expect: {priority: Warning}\n")
