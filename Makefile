@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 READY_FOR_DOCS := $(VENV)/.ready-for-docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test mutants lint types bench bench-compare docs serve clean
+.PHONY: help demo test mutants lint types bench bench-compare soak docs serve clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ bench: $(READY) ## what an event costs, beside decoding alone
 
 bench-compare: $(READY) ## the same for another commit, in alternation: make bench-compare REF=main~1
 	@$(BIN)/python -m benchmarks.compare $(REF)
+
+soak: $(READY) ## a thousand reloads under full load, in one process and with workers: minutes
+	@$(BIN)/python -m benchmarks.reloads
+	@$(BIN)/python -m benchmarks.reloads --workers 2
 
 docs: $(READY_FOR_DOCS) ## write the reference pages that are made from tables, and the site of the documentation
 	@$(BIN)/python -m docs.generate
