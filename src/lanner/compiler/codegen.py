@@ -46,6 +46,7 @@ class _Writer:
     values: Counter[str]
     head: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
     checks: dict[int, str] = field(default_factory=dict)
 
     def expression(self, formula: Formula, depth: int = 0) -> str:
@@ -118,7 +119,8 @@ class _Writer:
 
     def _name(self, key: str) -> str:
         if key not in self.names:
-            self.names[key] = variable_name(key, self.names.values())
+            self.names[key] = variable_name(key, self.taken)
+            self.taken.add(self.names[key])
         return self.names[key]
 
 
@@ -173,11 +175,17 @@ def signature_source(numbers: Sequence[int], atoms_: Sequence[Atom]) -> str:
     return _function("signature(e)", [*writer.head, f"return ({''.join(check + ', ' for check in checks)})"])
 
 
+def scope_of(constants: Mapping[str, Any]) -> dict[str, Any]:
+    """The names that generated code may refer to; functions that are compiled with one scope share it."""
+    return {"__builtins__": builtins, "U": UNKNOWN, **constants}
+
+
 def compile_function(source: str, constants: Mapping[str, Any], name: str) -> Any:
-    """The function that a source defines, with the constants that it may refer to."""
-    scope = {"__builtins__": builtins, "U": UNKNOWN, **constants}
-    exec(compile(source, f"<{name}>", "exec"), scope)  # noqa: S102 - INVARIANT: texts enter the source by `repr` only
-    return scope[source[4 : source.index("(")]]
+    """The function that a source defines, with the constants that it may refer to, or a scope made of them."""
+    scope = constants if isinstance(constants, dict) and "__builtins__" in constants else scope_of(constants)
+    made: dict[str, Any] = {}
+    exec(compile(source, f"<{name}>", "exec"), scope, made)  # noqa: S102 - INVARIANT: texts enter the source by `repr` only
+    return made[source[4 : source.index("(")]]
 
 
 def _function(head: str, lines: Sequence[str]) -> str:

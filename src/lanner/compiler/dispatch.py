@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from lanner.compiler import semantics
 from lanner.compiler.atoms import Atom, IndexKind
-from lanner.compiler.formula import AllOf, Formula
+from lanner.compiler.formula import AllOf, Formula, all_of
 
 MIN_GROUP = 6
 """Rules that make an index worth more than their tests one by one."""
@@ -47,6 +47,7 @@ def partition(residuals: Sequence[Residual], atoms: Sequence[Atom]) -> tuple[lis
     """Put rules into groups where there are enough; the rest stays in order."""
     options = {number: _indexable(formula, atoms) for number, _, formula in residuals}
     popular = Counter(key for found in options.values() for key in found)
+    common = Counter(atom for found in options.values() for parts in found.values() for atom in parts)
     groups: dict[tuple[str, IndexKind], list[tuple[Residual, int]]] = defaultdict(list)
     rest = []
     for residual in residuals:
@@ -55,17 +56,18 @@ def partition(residuals: Sequence[Residual], atoms: Sequence[Atom]) -> tuple[lis
         if best is None or popular[best] < MIN_GROUP:
             rest.append(residual)
         else:
-            groups[best].append((residual, found[best]))
+            # By what fewest rules ask for: an event with what all of them ask for would lead to all of them.
+            groups[best].append((residual, min(found[best], key=lambda atom: common[atom])))
     return [_group(kind, members, atoms) for (_, kind), members in groups.items()], rest
 
 
-def _indexable(formula: Formula, atoms: Sequence[Atom]) -> dict[tuple[str, IndexKind], int]:
+def _indexable(formula: Formula, atoms: Sequence[Atom]) -> dict[tuple[str, IndexKind], list[int]]:
     """By value and kind of comparison, the parts that an index can find."""
     parts = formula.parts if isinstance(formula, AllOf) else (formula,)
-    found: dict[tuple[str, IndexKind], int] = {}
+    found: dict[tuple[str, IndexKind], list[int]] = defaultdict(list)
     for part in parts:
         if isinstance(part, int) and not isinstance(part, bool) and (index := atoms[part].index):
-            found.setdefault((atoms[part].operand.key, index.kind), part)
+            found[atoms[part].operand.key, index.kind].append(part)
     return found
 
 
@@ -80,10 +82,9 @@ def _group(kind: IndexKind, members: list[tuple[Residual, int]], atoms: Sequence
 
 
 def _without(formula: Formula, atom: int) -> Formula:
-    if not isinstance(formula, AllOf):
-        return True
-    parts = tuple(part for part in formula.parts if part is not atom and part != atom)
-    return AllOf(parts) if len(parts) > 1 else parts[0]
+    """What is left of a formula that can only be true where the atom is; it may hold the atom more than once."""
+    parts = formula.parts if isinstance(formula, AllOf) else (formula,)
+    return all_of([part for part in parts if part is not atom and part != atom])
 
 
 def candidate(number: int, make: Callable[[], Callable[[Any, Any], Any]]) -> Candidate:

@@ -98,6 +98,18 @@ def from_condition(condition: Expr, atom: Callable[[Check], Formula], done: dict
     return result
 
 
+def demands(formula: Formula) -> tuple[list[int], list[int]]:
+    """The atoms that have to be true, and those that have to be false, for the formula to be true: some of them."""
+    true: list[int] = []
+    false: list[int] = []
+    for part in formula.parts if isinstance(formula, AllOf) else (formula,):
+        if isinstance(part, Inverse) and isinstance(part.part, int):
+            false.append(part.part)
+        elif isinstance(part, int) and not isinstance(part, bool):
+            true.append(part)
+    return true, false
+
+
 def reduce(formula: Formula, known: Mapping[int, bool], done: dict[int, Formula]) -> Formula:
     """What is left of a formula when the truth of some atoms is known; `done` as in `from_condition`."""
     if formula is True or formula is False:

@@ -8,16 +8,16 @@ that leads from a kind to its function is bounded too, because whoever sends eve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from lanner.compiler.atoms import Atom, AtomCompiler
-from lanner.compiler.codegen import Match, compile_function, match_source, signature_source, test_source
+from lanner.compiler.codegen import Match, compile_function, match_source, scope_of, signature_source, test_source
 from lanner.compiler.dispatch import Candidate, Group, candidate, lookup, partition
-from lanner.compiler.formula import Formula, from_condition, reduce
+from lanner.compiler.formula import Formula, demands, from_condition, reduce
 from lanner.compiler.load import LoadedRules, Rule
 from lanner.compiler.operands import Constants, OperandCompiler, is_numbering, paths
 from lanner.compiler.template import Render, output_keys, render_source
@@ -29,6 +29,9 @@ from lanner.rules.priority import Priority
 Matching: TypeAlias = Literal["all", "first"]
 MAX_KINDS = 16384
 """Kinds whose function is remembered. A cluster has some thousands; past the bound the table starts anew."""
+
+_MAX_VALUES = 1024
+"""Values of each part of a kind whose truths are remembered."""
 
 MAX_KIND_LENGTH = 1024
 """Characters of a kind that is remembered; a URL may name a resource of a million."""
@@ -88,9 +91,12 @@ class RuleSet:
     _formulas: tuple[Formula, ...] = ()
     _atoms: Sequence[Atom] = ()
     _constants: Mapping[str, Any] = field(default_factory=dict)
+    _scope: Mapping[str, Any] = field(default_factory=dict)
     _dimensions: tuple[_Dimension, ...] = ()
+    _demands: tuple[tuple[int, int], ...] = ()
     _general: tuple[Match | None, str] | None = None
-    _by_signature: dict[tuple[bool, ...], tuple[Match | None, str]] = field(default_factory=dict)
+    _by_signature: dict[_Signature, tuple[Match | None, str]] = field(default_factory=dict)
+    _tests: dict[str, Callable[[Any, Any], Any]] = field(default_factory=dict)
 
     def specialise(self, kind: Kind) -> Match | None:
         """The function for events of a kind that is not in `table`, which remembers it."""
@@ -123,21 +129,22 @@ class RuleSet:
         return "".join(f"{name} = {_literal(value)}\n" for name, value in used.items()) + source
 
     def _specialised(self, kind: Kind) -> tuple[Match | None, str]:
-        probe = self._probe(kind)
-        signature = tuple(truth for dimension in self._dimensions for truth in dimension.signature(probe))
+        parts = zip(self._dimensions, kind, strict=True)
+        signature = tuple(dimension.signature(self.schema, part) for dimension, part in parts)
         found = self._by_signature.get(signature)
         if found is None and len(self._by_signature) >= MAX_FUNCTIONS:
             found = self._general = self._general or self._generate({})
         elif found is None:
-            numbers = [number for dimension in self._dimensions for number in dimension.atoms]
-            found = self._by_signature[signature] = self._generate(dict(zip(numbers, signature, strict=True)))
+            numbers = (number for dimension in self._dimensions for number in dimension.atoms)
+            truths = (truth for part in signature for truth in part)
+            found = self._by_signature[signature] = self._generate(dict(zip(numbers, truths, strict=True)))
         return found
 
     def _generate(self, known: Mapping[int, bool]) -> tuple[Match | None, str]:
         done: dict[int, Formula] = {}
         residuals = []
-        for number, formula in enumerate(self._formulas):
-            left = reduce(formula, known, done)
+        for number in self._open(known):
+            left = reduce(self._formulas[number], known, done)
             if left is not False:
                 residuals.append((number, self.rules[number].name, left))
         if not residuals:
@@ -146,7 +153,12 @@ class RuleSet:
         lookups = {f"index{n}": lookup(group.kind, self._candidates(group)) for n, group in enumerate(groups)}
         indexes = {f"index{n}": group.atom for n, group in enumerate(groups)}
         source = match_source(rest, self._atoms, indexes, first_only=self.matching == "first")
-        return compile_function(source, {**self._constants, **lookups}, "match"), source
+        return compile_function(source, {**self._scope, **lookups} if lookups else self._scope, "match"), source
+
+    def _open(self, known: Mapping[int, bool]) -> Iterable[int]:
+        """The numbers of the rules of which what is known fulfils all demands; of thousands, few are left."""
+        true, false = _bits(known.values()), _bits(not truth for truth in known.values())
+        return [n for n, (wants, forbids) in enumerate(self._demands) if not (wants & false or forbids & true)]
 
     def _candidates(self, group: Group) -> dict[str, list[Candidate]]:
         return {
@@ -155,23 +167,53 @@ class RuleSet:
         }
 
     def _test(self, formula: Formula) -> Callable[[Any, Any], Any]:
-        test: Callable[[Any, Any], Any] = compile_function(test_source(formula, self._atoms), self._constants, "test")
-        return test
+        """The function that tests a formula; copies of a rule for many tenants share it."""
+        source = test_source(formula, self._atoms)
+        if source not in self._tests:
+            if len(self._tests) >= MAX_FUNCTIONS:
+                self._tests.clear()
+            self._tests[source] = compile_function(source, self._scope, "test")
+        return self._tests[source]
 
-    def _probe(self, kind: Kind) -> Event:
-        """An event of which nothing is known but its kind."""
-        event: dict[str, Any] = {"objectRef": {}, "user": {}}
-        for path, value in zip(KIND_PATHS, kind, strict=True):
-            (event[path[0]] if len(path) > 1 else event)[path[-1]] = value
-        return self.schema.from_object(event)
+
+_Signature: TypeAlias = "tuple[tuple[bool, ...], ...]"
+"""By part of a kind, the truth of the atoms that it decides."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Dimension:
-    """The atoms that one part of a kind decides, and the function that gives their truth."""
+    """The atoms that one part of a kind decides.
 
+    Attributes:
+        path: The part.
+        atoms: Their numbers.
+        truths: From an event of which nothing is known but this part to their truth.
+        known: By value of the part, what they were found to be.
+    """
+
+    path: tuple[str, ...]
     atoms: tuple[int, ...]
-    signature: Callable[[Event], tuple[bool, ...]]
+    truths: Callable[[Event], tuple[bool, ...]]
+    known: dict[str | None, tuple[bool, ...]] = field(default_factory=dict)
+
+    def signature(self, schema: EventSchema, value: str | None) -> tuple[bool, ...]:
+        """The truth of the atoms where the part has this value."""
+        found = self.known.get(value)
+        if found is None:
+            event: Any = value
+            for key in reversed(self.path):
+                event = {key: event}
+            found = self.truths(schema.from_object(event))
+            if len(self.known) >= _MAX_VALUES:
+                self.known.clear()
+            if len(value or "") <= MAX_KIND_LENGTH:
+                self.known[value] = found
+        return found
+
+
+def _bits(truths: Iterable[bool]) -> int:
+    """Truths as the bits of a number, the first one the lowest."""
+    return int("".join("1" if truth else "0" for truth in truths)[::-1] or "0", 2)
 
 
 def compile_rules(loaded: LoadedRules, *, matching: Matching = "all", selection: Selection | None = None) -> RuleSet:
@@ -192,23 +234,36 @@ def compile_selected(rules: tuple[Rule, ...], matching: Matching = "all") -> Rul
             done[id(check)] = compiler.atom(check)
     formulas = tuple(from_condition(rule.condition, compiler.atom, done) for rule in rules)
     sources = [render_source(rule, operands, constants) for rule in rules]
+    dimensions = tuple(_dimension(path, compiler.atoms, constants) for path in KIND_PATHS)
+    scope = scope_of(constants.values)
     return RuleSet(
         rules=rules,
         schema=schema,
         matching=matching,
-        render=tuple(compile_function(source, constants.values, "render") for source in sources),
+        render=tuple(compile_function(source, scope, "render") for source in sources),
         output_keys=tuple(map(output_keys, rules)),
         _render_sources=tuple(sources),
         _formulas=formulas,
         _atoms=compiler.atoms,
         _constants=constants.values,
-        _dimensions=tuple(_dimension(path, compiler.atoms, constants) for path in KIND_PATHS),
+        _scope=scope,
+        _dimensions=dimensions,
+        _demands=tuple(_demands(formulas, dimensions)),
     )
+
+
+def _demands(formulas: Iterable[Formula], dimensions: Iterable[_Dimension]) -> Iterator[tuple[int, int]]:
+    """What each rule demands of the kind of an event: atoms that have to be true, and atoms that have to be false."""
+    numbers = [number for dimension in dimensions for number in dimension.atoms]
+    place = {number: 1 << at for at, number in enumerate(numbers)}
+    for formula in formulas:
+        wants, forbids = demands(formula)
+        yield sum({place.get(number, 0) for number in wants}), sum({place.get(number, 0) for number in forbids})
 
 
 def _dimension(path: tuple[str, ...], atoms: Sequence[Atom], constants: Constants) -> _Dimension:
     numbers = tuple(n for n, atom in enumerate(atoms) if atom.operand.path == path and atom.right is None)
-    return _Dimension(numbers, compile_function(signature_source(numbers, atoms), constants.values, "signature"))
+    return _Dimension(path, numbers, compile_function(signature_source(numbers, atoms), constants.values, "signature"))
 
 
 def _literal(value: Any) -> str:

@@ -43,7 +43,12 @@ conditions = st.tuples(
     st.sampled_from(("=", "in", "= anyof", "startswith", "startswith anyof", "contains", "contains anyof", "!=")),
     st.sampled_from(TEXTS),
     st.sampled_from(TEXTS),
-    st.sampled_from(("", " and ka.verb=create", " or ka.verb=get", " and not ka.target.name exists")),
+    st.sampled_from(
+        (
+            *("", " and ka.verb=create", " or ka.verb=get", " and not ka.target.name exists"),
+            *(" and ka.target.namespace startswith a", " and ka.target.namespace contains b"),
+        )
+    ),
 ).map(_condition)
 
 events = st.fixed_dictionaries(
@@ -75,6 +80,26 @@ def test_rules_with_the_same_kind_of_part_share_an_index() -> None:
     source = compiled.source(("ResponseComplete", "create", "pods", None, "alice"))
     assert "index0" in source
     assert len(source.splitlines()) < 12
+
+
+def test_a_rule_is_found_by_what_fewest_rules_ask_for() -> None:
+    rules = [
+        _condition(("startswith", "team-", "", f" and ka.target.namespace startswith team-{n}-")) for n in range(100)
+    ]
+    compiled = compile_selected(tuple(_rule(n, rule) for n, rule in enumerate(rules)))
+    groups, rest = dispatch.partition(
+        [(n, str(n), formula) for n, formula in enumerate(compiled._formulas)], compiled._atoms
+    )
+    assert (rest, [max(map(len, group.members.values())) for group in groups]) == ([], [1])
+
+
+def test_a_rule_may_say_the_same_twice() -> None:
+    rules = [
+        _condition(("startswith", f"team-{n}", "", f" and ka.target.namespace startswith team-{n}")) for n in range(9)
+    ]
+    engine = Engine(compile_selected(tuple(_rule(n, rule) for n, rule in enumerate(rules))))
+    found = engine.process(b'{"auditID":"a","stage":"x","objectRef":{"namespace":"team-7"}}').alerts
+    assert [alert.rule for alert in found] == ["7"]
 
 
 def test_few_rules_are_tested_one_by_one() -> None:

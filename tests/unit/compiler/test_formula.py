@@ -14,6 +14,7 @@ from lanner.compiler.formula import (
     all_of,
     any_of,
     atoms,
+    demands,
     from_condition,
     inverse,
     reduce,
@@ -68,6 +69,20 @@ def test_nothing_known_changes_nothing_and_all_known_leaves_a_truth(formula: For
     assert atoms(reduce(formula, {}, {})) == atoms(formula)
     for values in TRUTHS:
         assert reduce(formula, values, {}) is truth(formula, values)
+
+
+@given(formulas)
+def test_a_formula_is_false_where_a_demand_of_it_is_not_met(formula: Formula) -> None:
+    wants, forbids = demands(formula)
+    for values in TRUTHS:
+        if truth(formula, values):
+            assert all(values[atom] for atom in wants)
+            assert not any(values[atom] for atom in forbids)
+
+
+def test_the_parts_of_a_conjunction_are_its_demands() -> None:
+    assert demands(all_of([0, inverse(1), any_of([2, 3]), inverse(all_of([2, 3])), 2])) == ([0, 2], [1])
+    assert (demands(3), demands(inverse(0)), demands(True)) == (([3], []), ([], [0]), ([], []))
 
 
 @given(formulas)
