@@ -15,7 +15,6 @@ from lanner.cli.settings import Settings, rules_files_of, settings_of
 if TYPE_CHECKING:
     from lanner.config.load import LoadedConfig
     from lanner.config.models import Config
-    from lanner.config.outputs import AlertOutput
 
 DEFAULT_PATHS = ("lanner.yaml", "/etc/lanner/lanner.yaml", "/etc/falco/falco.yaml")
 """Where a configuration is looked for when none is named; the first that is there is used."""
@@ -80,7 +79,7 @@ def tell_of_warnings(loaded: LoadedConfig, console: Console) -> None:
 
 def _tell_of_standing(loaded: LoadedConfig, config: Config, console: Console) -> None:
     """A line for the keys that have no effect, and one for those that have none yet."""
-    from lanner.config.models import Standing  # noqa: PLC0415 - as above
+    from lanner.config.models import Standing, alert_outputs  # noqa: PLC0415 - as above
     from lanner.config.standing import without_effect  # noqa: PLC0415 - as above
 
     found = without_effect(config, loaded.root)
@@ -88,15 +87,8 @@ def _tell_of_standing(loaded: LoadedConfig, config: Config, console: Console) ->
         console.warn(f"not available yet: {', '.join(later)}", keys=later)
     if accepted := found[Standing.ACCEPTED]:
         console.notice(f"without effect: {', '.join(accepted)}", keys=accepted)
-    if not any(section.enabled for section in _outputs(config)):
+    if not any(section.enabled for section in alert_outputs(config)):
         console.warn("no output is enabled; alerts are only counted")
-
-
-def _outputs(config: Config) -> list[AlertOutput]:
-    from lanner.config.outputs import AlertOutput  # noqa: PLC0415 - as above
-
-    sections = (getattr(config, name) for name in config.__struct_fields__)
-    return [*(section for section in sections if isinstance(section, AlertOutput)), *config.notify_outputs]
 
 
 def _note_missing_rules(config: Config, settings: Settings, console: Console) -> None:

@@ -218,7 +218,9 @@ def _detect(flags: Flags, settings: Settings) -> ExitCode:
         from lanner.cli.scan import Verdict, scan_paths  # noqa: PLC0415 - as above, and each needs much
 
         paths = (flags.events,)
-        return scan_paths(paths, settings, console, Verdict(), stop_after_s=stop_after_s, is_dry_run=flags.is_dry_run)
+        return scan_paths(
+            paths, settings, console, Verdict(), stop_after_s=stop_after_s, is_dry_run=flags.is_dry_run, to_all=True
+        )
     from lanner.cli.planning import Wishes  # noqa: PLC0415 - as above
     from lanner.cli.run import detect  # noqa: PLC0415 - as above
 

@@ -6,19 +6,17 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
-from lanner.cli.detection import alert_format, compile_settings, for_stdout
+from lanner.cli.delivery import configured_routes
+from lanner.cli.detection import compile_settings
 from lanner.cli.messages import Console, ExitCode, Failure, report
 from lanner.cli.place import Place, choose_places, select_places
 from lanner.cli.settings import Settings
 from lanner.compiler.ruleset import RuleSet
 from lanner.config.models import Config, Metrics, Webserver
-from lanner.config.outputs import StdoutOutput as StdoutKeys
-from lanner.config.routing import Makings, routes_of
-from lanner.outputs.sink import OptionError
 from lanner.outputs.stdout import Lines
 from lanner.server.plan import Files, Hooks, Plan, PlanError, SnapshotPlan, SourcePlan, WebPlan
 from lanner.server.watch import digests
@@ -28,7 +26,7 @@ from lanner.sources.listener import tls_context
 from lanner.sources.webhook import WebhookOptions, WebhookSource
 
 if TYPE_CHECKING:
-    from lanner.outputs.lane import Route
+    pass
 
 _LOG = logging.getLogger(__name__)
 
@@ -82,14 +80,14 @@ class Planner:
         Raises:
             Failure: They cannot be used.
         """
-        config = settings.config or Config(stdout_output=_stdout_of(settings))
+        config = settings.config or Config()
         wishes = self.wishes
         places = select_places(choose_places(wishes.source, settings), wishes.enabled, wishes.disabled)
         known = _files(settings, config)
         shared = None if all(place.rules_files for place in places) else compile_settings(settings, self.console)
         return Plan(
             sources=tuple(self._source(place, settings, shared) for place in places),
-            routes=self._routes(settings, config),
+            routes=configured_routes(config, settings, self.console, self.stdout),
             web=_web(config.webserver, settings),
             snapshots=_snapshots(config.metrics),
             files=known,
@@ -147,18 +145,6 @@ class Planner:
         hooks.on_started(f"following {place.address}", "")
         return FollowSource(place.address, Limits(), from_start=from_start, on_error=_report_source)
 
-    def _routes(self, settings: Settings, config: Config) -> tuple[Route, ...]:
-        makings = Makings(
-            format=alert_format(settings),
-            shown=partial(for_stdout, console=self.console),
-            stdout=self.stdout,
-            echo=lambda text: _LOG.info("answer of http_output: %s", text),
-        )
-        try:
-            return routes_of(config, makings)
-        except OptionError as error:
-            raise Failure(str(error), error.help) from error
-
 
 def is_url(source: str) -> bool:
     """Whether a source is an address to listen on."""
@@ -182,10 +168,6 @@ def _check_certificate(options: WebhookOptions) -> None:
             tls_context(options.certificate, options.key)
         except SourceError as error:
             raise Failure(str(error), error.help, ExitCode.FAILED) from error
-
-
-def _stdout_of(settings: Settings) -> StdoutKeys:
-    return StdoutKeys(enabled=settings.stdout_output)
 
 
 def _web(server: Webserver, settings: Settings) -> WebPlan | None:

@@ -20,7 +20,7 @@ from lanner.cli.options import detection_options, log_format_option
 from lanner.cli.planning import Planner, Wishes
 from lanner.cli.screens import Figures, screen_for, watched
 from lanner.cli.settings import Settings
-from lanner.cli.summary import close
+from lanner.cli.summary import close, tell_undelivered
 from lanner.server.station import Station, labels, warnings_of
 from lanner.server.workers import MAX_DEATHS, run_workers
 from lanner.sources.base import SourceError
@@ -154,8 +154,7 @@ def _figures(snapshot: Snapshot) -> Figures:
 
 def _close(ending: Ending, seconds: float, console: Console) -> ExitCode:
     close(ending.stats, seconds, console)
-    for name, number in ending.undelivered.items():
-        console.warn(f"output `{name}` did not get {counted(number, 'alert')}", output=name)
+    tell_undelivered(ending.undelivered, console)
     if ending.restarted:
         console.note(f"Workers restarted: {ending.restarted}", restarted=ending.restarted)
     if ending.is_given_up:

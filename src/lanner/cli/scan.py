@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from signal import SIGALRM
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from lanner.cli.detection import compile_settings, open_stdout
+from lanner.cli.detection import compile_settings, open_stdout, shared_stdout
 from lanner.cli.interrupts import Interrupts, Stopped
 from lanner.cli.messages import Console, ExitCode, report
 from lanner.cli.options import PriorityType, detection_options, jobs_option
@@ -18,7 +19,8 @@ from lanner.cli.parallel import map_parts
 from lanner.cli.progress import ProgressBar
 from lanner.cli.screens import screen_for
 from lanner.cli.settings import Settings
-from lanner.cli.summary import close
+from lanner.cli.summary import close, tell_undelivered
+from lanner.engine.alert import Finding
 from lanner.engine.engine import Engine
 from lanner.engine.stats import Stats
 from lanner.outputs.stdout import StdoutOutput
@@ -26,6 +28,10 @@ from lanner.rules.priority import Priority
 from lanner.sources.base import Delivery, Framing, Limits, SourceError
 from lanner.sources.files import STDIN, total_size
 from lanner.sources.files import scan as read_paths
+
+if TYPE_CHECKING:
+    from lanner.cli.delivery import RoutedOutput
+    from lanner.outputs.screen import Screen
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,7 @@ def scan_paths(
     jobs: int = 1,
     stop_after_s: float | None = None,
     is_dry_run: bool = False,
+    to_all: bool = False,
 ) -> ExitCode:
     """Detect over paths, write alerts and the summary.
 
@@ -96,6 +103,7 @@ def scan_paths(
         jobs: How many processes work.
         stop_after_s: End after so many seconds, as after the last event.
         is_dry_run: Load everything, then end.
+        to_all: Alerts go to all outputs of the configuration, and not to standard output alone.
 
     Returns:
         The exit status.
@@ -112,18 +120,51 @@ def scan_paths(
     status = None
     with screen_for(console) as screen:
         bar = ProgressBar(total_size(paths), screen, console) if screen else None
-        scanner = Scanner(engine, open_stdout(settings, console, screen), bar)
+        output = open_stdout(settings, console, screen)
+        routed = _routed(settings, console, screen, to_all=to_all)
+        scanner = Scanner(engine, output, bar)
         try:
             with Interrupts(stop_after_s) as interrupts:
-                if jobs > 1 and scanner.is_divisible(paths):
+                if routed:
+                    scanner.scan(paths, interrupts, routed)
+                elif jobs > 1 and scanner.is_divisible(paths):
                     scanner.scan_parts(paths, interrupts, jobs)
                 else:
-                    scanner.scan(paths, interrupts)
+                    scanner.scan(paths, interrupts, output)
         except Stopped as stopped:
             status = ExitCode.DONE if stopped.signal == SIGALRM else ExitCode.INTERRUPTED
+        undelivered = routed.close() if routed else {}
     stats = scanner.engine.stats
     close(stats, time.perf_counter() - started, console)
-    return verdict.status(stats, scanner.unreadable) if status is None else status
+    tell_undelivered(undelivered, console)
+    return verdict.status(stats, scanner.unreadable + len(undelivered)) if status is None else status
+
+
+def _routed(settings: Settings, console: Console, screen: Screen | None, *, to_all: bool) -> RoutedOutput | None:
+    """Outputs of the configuration, unless alerts go to plain standard output; one process serves them.
+
+    Raises:
+        Failure: An option of an output cannot be used.
+    """
+    if settings.config is None:
+        return None
+    from lanner.cli import delivery  # noqa: PLC0415 - without a configuration there is nothing in it to look at
+
+    if to_all and not delivery.is_plain(settings.config):
+        routes = delivery.configured_routes(settings.config, settings, console, shared_stdout(screen))
+    else:
+        routes = delivery.routes_of_scan(settings.config, settings, console, shared_stdout(screen))
+    return delivery.RoutedOutput(routes) if routes else None
+
+
+class FindingOutput(Protocol):
+    """What takes the findings of a scan."""
+
+    def write_findings(self, findings: Sequence[Finding]) -> None:
+        """Take them, in order."""
+
+    def flush(self) -> None:
+        """Hand on what was taken."""
 
 
 @dataclass(slots=True)
@@ -132,7 +173,7 @@ class Scanner:
 
     Attributes:
         engine: Evaluates.
-        output: Takes the alerts.
+        output: Standard output.
         bar: Shows how far the scan is.
         unreadable: How many paths could not be read, or not to their end.
     """
@@ -142,8 +183,13 @@ class Scanner:
     bar: ProgressBar | None = None
     unreadable: int = 0
 
-    def scan(self, paths: tuple[str, ...], interrupts: Interrupts) -> None:
+    def scan(self, paths: tuple[str, ...], interrupts: Interrupts, output: FindingOutput) -> None:
         """Evaluate all events of the paths; what cannot be read is said and counted.
+
+        Args:
+            paths: What to read.
+            interrupts: Signals, held back while a block is dealt with.
+            output: Takes what was found.
 
         Raises:
             Stopped: A signal came; everything that was begun is evaluated and written.
@@ -158,8 +204,8 @@ class Scanner:
                     origin=delivery.origin,
                 )
                 if result.findings:
-                    self.output.write_findings(result.findings)
-                    self.output.flush()
+                    output.write_findings(result.findings)
+                    output.flush()
 
     def is_divisible(self, paths: tuple[str, ...]) -> bool:
         """Whether several processes would find the same; standard input and running numbers allow only one."""

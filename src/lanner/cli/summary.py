@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lanner.cli.log import is_json
-from lanner.cli.messages import Console
+from lanner.cli.messages import Console, counted
 from lanner.engine.stats import Stats
 from lanner.rules.priority import Priority
 
@@ -24,6 +26,12 @@ def close(stats: Stats, seconds: float, console: Console) -> None:
             truncated=stats.truncated,
             dropped=sum(stats.dropped.values()),
         )
+
+
+def tell_undelivered(undelivered: Mapping[str, int], console: Console) -> None:
+    """Say which outputs did not get how many alerts."""
+    for name, number in undelivered.items():
+        console.warn(f"output `{name}` did not get {counted(number, 'alert')}", output=name)
 
 
 def summary(stats: Stats, seconds: float) -> str:

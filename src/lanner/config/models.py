@@ -9,7 +9,15 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from lanner.config.outputs import FileOutput, HttpOutput, NotifyOutput, ProgramOutput, StdoutOutput, SyslogOutput
+from lanner.config.outputs import (
+    AlertOutput,
+    FileOutput,
+    HttpOutput,
+    NotifyOutput,
+    ProgramOutput,
+    StdoutOutput,
+    SyslogOutput,
+)
 from lanner.config.section import PRIORITIES, WORDS, Section, Standing, accepted, later, used
 
 __all__ = ["Config", "Standing"]
@@ -281,3 +289,9 @@ class Config(Section, frozen=True):
     syscall_buf_size_preset: Annotated[int, accepted("Of older versions.")] = 4
     syscall_drop_failed_exit: Annotated[bool, accepted("Of older versions.")] = False
     modern_bpf: Annotated[dict[str, Any], accepted("Of older versions.")] = {}
+
+
+def alert_outputs(config: Config) -> list[AlertOutput]:
+    """The sections of all outputs, enabled or not."""
+    sections = (getattr(config, name) for name in config.__struct_fields__)
+    return [*(section for section in sections if isinstance(section, AlertOutput)), *config.notify_outputs]

@@ -77,6 +77,14 @@ class Fanout:
         settled = [lane.settle(patience_s) for lane in self._lanes if lane.route.is_awaited]
         return all(settled)
 
+    def wait_for_room(self, patience_s: float) -> None:
+        """Wait for outputs that are slower than whoever writes, each until it has room, fails, or time is up.
+
+        For work that can wait, as reading a file can; detection on what comes by itself must not.
+        """
+        for lane in self._lanes:
+            lane.wait_for_room(patience_s)
+
     @property
     def is_gone(self) -> bool:
         """Whether there are routes, and the places of all of them are gone for good."""

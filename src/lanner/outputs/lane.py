@@ -155,6 +155,19 @@ class Lane:
                 self._is_behind = self._settled < goal
             return not (self._is_behind and self._is_failing)
 
+    def wait_for_room(self, patience_s: float) -> None:
+        """Wait until at most half of the queue is in use, the output fails, or time is up."""
+        limits = self.route.limits
+        with self._changed:
+            self._changed.wait_for(
+                lambda: (
+                    (2 * self._queue.alerts <= limits.max_alerts and 2 * self._queue.bytes <= limits.max_bytes)
+                    or self._is_failing
+                    or self._is_over
+                ),
+                patience_s,
+            )
+
     def offer(self, sized: Sequence[tuple[Alert, int]]) -> None:
         """Take the alerts that are for this output, with their sizes in bytes; never waits for the output."""
         takes, limiter, now = self.route.filter.takes, self._limiter, self._clock()

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from lanner.cli import delivery
 from lanner.cli.configuration import read_settings
 from lanner.cli.messages import Console, Failure
 from lanner.cli.place import DEFAULT_SOURCE, Place, choose_places, select_places
@@ -322,3 +323,45 @@ def test_the_example_is_short_and_explains_itself(lanner: Lanner) -> None:
     assert len(lines) < 80
     assert sum(line.startswith("# ") for line in lines) >= 12
     assert max(map(len, lines)) <= 120
+
+
+# Outputs of work over files
+
+
+def test_falcos_way_to_read_a_file_takes_alerts_to_all_outputs_and_waits_for_them(
+    lanner: Lanner, config: Path, rules: Path, tmp_path: Path
+) -> None:
+    log, file = tmp_path / "many.jsonl", tmp_path / "alerts.txt"
+    log.write_bytes(event("eve") * 12_000)
+    config.write_text(
+        f"rules_files: [{rules}]\nfile_output: {{enabled: true, filename: {file}}}\noutputs_queue: {{capacity: 2000}}\n"
+    )
+    ran = lanner("-c", config, "-e", log)
+    assert ran.code == 0
+    assert len(file.read_text().splitlines()) == ran.out.count("\n") == 24_000
+
+
+def test_alerts_that_an_output_did_not_get_are_said_and_fail_the_scan(
+    lanner: Lanner, config: Path, rules: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "CLOSE_S", 0.1)
+    config.write_text(
+        f"rules_files: [{rules}]\nfile_output: {{enabled: true, filename: /dev/full, keep_alive: true}}\n"
+    )
+    ran = lanner("-c", config, "-e", log)
+    assert ran.code == 1
+    assert "warning: output `file` did not get 3 alerts\n" in ran.err
+    assert len(ran.out.splitlines()) == 3
+
+
+def test_a_scan_writes_to_standard_output_alone_as_its_section_says(
+    lanner: Lanner, config: Path, rules: Path, log: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "alerts.txt"
+    config.write_text(
+        f"rules_files: [{rules}]\nfile_output: {{enabled: true, filename: {file}}}\n"
+        "stdout_output: {template: '%rule at %source', rules: ['Any*']}\n"
+    )
+    ran = lanner("scan", "-c", config, log)
+    assert (ran.code, ran.out) == (0, "Anything by Eve at k8s_audit\n")
+    assert not file.exists()

@@ -1,0 +1,103 @@
+"""Where alerts go beyond plain standard output: the outputs of the configuration, for `run` and for `scan`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lanner.cli.detection import alert_format, for_stdout
+from lanner.cli.messages import Console, Failure
+from lanner.cli.settings import Settings
+from lanner.config.models import Config, alert_outputs
+from lanner.config.outputs import StdoutOutput
+from lanner.config.routing import Makings, routes_of
+from lanner.engine.alert import Finding
+from lanner.outputs.fanout import Fanout
+from lanner.outputs.lane import Route
+from lanner.outputs.sink import OptionError
+
+if TYPE_CHECKING:
+    from lanner.outputs.stdout import Lines
+
+_LOG = logging.getLogger(__name__)
+
+BATCH = 1000
+"""Alerts that are handed to the queues at a time, a fraction of what they take."""
+
+PATIENCE_S = 30.0
+"""How long a scan waits for an output that takes nothing, though it does not fail either."""
+
+CLOSE_S = 30.0
+"""How long outputs may take for what is left at the end of a scan."""
+
+
+def configured_routes(config: Config, settings: Settings, console: Console, stdout: Lines) -> tuple[Route, ...]:
+    """The routes of a configuration.
+
+    Raises:
+        Failure: An option of an output cannot be used.
+    """
+    makings = Makings(
+        format=alert_format(settings),
+        shown=partial(for_stdout, console=console),
+        stdout=stdout,
+        echo=lambda text: _LOG.info("answer of http_output: %s", text),
+    )
+    try:
+        return routes_of(config, makings)
+    except OptionError as error:
+        raise Failure(str(error), error.help) from error
+
+
+def routes_of_scan(config: Config, settings: Settings, console: Console, stdout: Lines) -> tuple[Route, ...]:
+    """The route to standard output, where that is not plain: other outputs are for what happens now.
+
+    Raises:
+        Failure: An option of it cannot be used.
+    """
+    alone = Config(stdout_output=config.stdout_output, outputs_queue=config.outputs_queue)
+    return configured_routes(alone, settings, console, stdout) if not is_plain(alone) else ()
+
+
+def is_plain(config: Config) -> bool:
+    """Whether alerts go to standard output alone, if anywhere, all of them and in the usual form."""
+    stdout = config.stdout_output
+    others = [section for section in alert_outputs(config) if section is not stdout and section.enabled]
+    return not others and stdout == StdoutOutput(enabled=stdout.enabled)
+
+
+class RoutedOutput:
+    """The outputs of a configuration for work over files: it waits for them, so that none misses an alert.
+
+    What an output that fails cannot keep in its queue is dropped and counted, and so is what is left `CLOSE_S` after
+    the end.
+    """
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._fanout = Fanout(routes, report=_LOG.error, close_timeout_s=CLOSE_S)
+
+    def write_findings(self, findings: Sequence[Finding]) -> None:
+        """Hand on what was found, in order.
+
+        Raises:
+            BrokenPipeError: All places that alerts went to are gone.
+        """
+        for batch in _batches(findings):
+            self._fanout.write([finding.alert() for finding in batch])
+            self._fanout.wait_for_room(PATIENCE_S)
+            if self._fanout.is_gone:
+                raise BrokenPipeError
+
+    def flush(self) -> None:
+        """Nothing waits here: the queues have everything."""
+
+    def close(self) -> Mapping[str, int]:
+        """Deliver what waits; the number of alerts that each output did not get, where there are some."""
+        self._fanout.close()
+        return {stats.name: sum(stats.dropped.values()) for stats in self._fanout.stats() if stats.dropped}
+
+
+def _batches(findings: Sequence[Finding]) -> Sequence[Sequence[Finding]]:
+    return [findings[at : at + BATCH] for at in range(0, len(findings), BATCH)]
