@@ -122,6 +122,9 @@ def bodies(lines: Sequence[bytes], batch: int) -> Iterator[bytes]:
         yield b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[%b]}\n' % items
 
 
+_ADDRESS = re.compile(r'http://[^\s"]+')
+
+
 def server(rules: Sequence[Path]) -> tuple[str, ...]:
     """The command of a webhook on a free port."""
     chosen = (part for path in rules for part in ("-r", str(path)))
@@ -129,8 +132,12 @@ def server(rules: Sequence[Path]) -> tuple[str, ...]:
 
 
 def address(process: Process) -> str:
-    """Where the webhook listens, once it does."""
-    return process.wait_for("listening on ").split("listening on ", 1)[1].strip()
+    """Where the webhook listens, once it does; the message is a line of text, or JSON."""
+    line = process.wait_for("listening on ")
+    found = _ADDRESS.search(line)
+    if found is None:
+        raise ValueError(f"no address in `{line}`")
+    return found[0]
 
 
 async def _read_alerts(process: Process, number: int) -> list[tuple[int, float]]:
