@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "config": ("lanner.cli.config:config", "Check and show the configuration, or begin one."),
         "fields": ("lanner.cli.fields:fields", "List what rules can ask of an event."),
         "policy": ("lanner.cli.policy:policy", "Check and generate audit policies."),
+        "init": ("lanner.cli.init:init", "Write what a cluster needs: policy, webhook, manifests."),
         "explain": ("lanner.cli.explain:explain", "Say why rules match an event, or do not."),
         "grep": ("lanner.cli.grep:grep", "Print the events for which a condition holds."),
         "stats": ("lanner.cli.stats:stats", "Count and rank events by fields."),

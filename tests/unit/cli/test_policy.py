@@ -112,8 +112,9 @@ def test_a_provider_stands_for_its_policy_and_its_gaps(lanner: Lanner, tmp_path:
     path.write_text(
         "- {rule: Masters, desc: d, condition: 'ka.user.groups intersects (system:masters) and ka.verb = create',"
         " output: o, priority: INFO, source: k8s_audit}\n"
-        "- {rule: Deleted, desc: d, condition: 'ka.verb = patch and ka.target.subresource = scale and ka.user.name exists',"
-        " output: o, priority: INFO, source: k8s_audit}\n"
+        "- {rule: Deleted, desc: d, output: o, "
+        "condition: 'ka.verb = patch and ka.target.subresource = scale and ka.user.name exists',"
+        " priority: INFO, source: k8s_audit}\n"
     )
     ran = lanner("policy", "check", "--provider", "gke", "-r", path)
     assert ran.code == 1

@@ -1,0 +1,182 @@
+"""`lanner init`: the files that set up a cluster."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from ipaddress import ip_network
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+
+from lanner.cli.messages import Console, ExitCode, Failure, counted, say
+from lanner.cli.options import rules_option
+from lanner.cli.policy import enabled_rules
+from lanner.policy.generate import generate_policy
+from lanner.policy.write import policy_object, to_text
+from lanner.setup.apiserver import DISTRIBUTIONS, apiserver_files, audit_sink
+from lanner.setup.clouds import CLOUDS, cloud_files
+from lanner.setup.manifests import manifest_files
+from lanner.setup.model import LOOPBACK, Files, Setup
+
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_PRIVATE = 0o600
+
+
+@click.command("init")
+@click.option("--distribution", type=click.Choice([*DISTRIBUTIONS]), help="How the cluster was made.")
+@click.option("--provider", type=click.Choice([*CLOUDS]), help="Who runs the managed cluster.")
+@click.option("--output", "folder", metavar="DIR", default="lanner-setup", show_default=True, help="Where to write.")
+@click.option("--force", is_flag=True, help="Overwrite files that are there.")
+@rules_option
+@click.option(
+    "--secret-bodies", is_flag=True, help="Let the policy record bodies of secrets, where rules ask for them."
+)
+@click.option("--url", default=LOOPBACK, show_default=True, help="Where the API servers post.")
+@click.option("--ca", metavar="PATH", help="The CA's certificate, on the API servers.")
+@click.option("--client-cert", metavar="PATH", help="Their client certificate, likewise.")
+@click.option("--client-key", metavar="PATH", help="Its key, likewise.")
+@click.option("--token-file", metavar="PATH", help="A file with their bearer token, likewise.")
+@click.option("--image", default="lanner:latest", show_default=True, help="Lanner's container image.")
+@click.option("--namespace", default="lanner", show_default=True, help="The namespace that Lanner runs in.")
+@click.option("--from", "sources", metavar="CIDR", multiple=True, help="Network of the API servers; repeatable.")
+@click.option("--audit-sink", "has_sink", is_flag=True, help="Also write an AuditSink, for Kubernetes 1.13 to 1.18.")
+@click.option("--name", "names", metavar="KEY=VALUE", multiple=True, help="What a provider's things are called.")
+@click.pass_context
+def init(
+    context: click.Context,
+    *,
+    distribution: str | None,
+    provider: str | None,
+    folder: str,
+    force: bool,
+    rules_files: tuple[str, ...],
+    secret_bodies: bool,
+    url: str,
+    ca: str | None,
+    client_cert: str | None,
+    client_key: str | None,
+    token_file: str | None,
+    image: str,
+    namespace: str,
+    sources: tuple[str, ...],
+    has_sink: bool,
+    names: tuple[str, ...],
+) -> None:
+    """Write what a cluster needs, for its API servers and for Lanner, into a folder.
+
+    For a cluster of your own: the audit policy, the webhook's kubeconfig, the API server's configuration, and
+    manifests for Lanner. For a managed one: the commands that lead its log to Lanner, and Lanner's configuration.
+    Their names are given with --name: project, cluster, topic, subscription, sink, account (gke); region, cluster,
+    policy (eks); group, cluster, hub_namespace, hub, storage, container (aks); project, cluster, stream (ovh).
+    """
+    if (distribution is None) == (provider is None):
+        raise Failure("give one of `--distribution` and `--provider`", "`lanner init --help` lists them")
+    if provider is not None:
+        files = _cloud_files(provider, names)
+    else:
+        setup = Setup(
+            policy="",
+            policy_object={},
+            url=url,
+            ca=ca,
+            client_certificate=client_cert,
+            client_key=client_key,
+            token_file=token_file,
+            image=image,
+            namespace=namespace,
+            source_ranges=sources,
+        )
+        _check(setup)
+        generated = generate_policy(enabled_rules(rules_files, Console()), secret_bodies=secret_bodies)
+        text = to_text(generated, ["The least policy for the rules, from `lanner init`."])
+        setup = replace(setup, policy=text, policy_object=policy_object(generated.policy))
+        files = {**apiserver_files(distribution or "", setup), **manifest_files(setup)}
+        if has_sink:
+            files |= audit_sink(setup)
+    _write(Path(folder), files, force=force)
+    for name in files:
+        click.echo(os.path.join(folder, name))
+    say(f"{counted(len(files), 'file')}; what to do with each stands at its head")
+    context.exit(ExitCode.DONE)
+
+
+def _cloud_files(provider: str, names: tuple[str, ...]) -> Files:
+    """The files for a provider.
+
+    Raises:
+        Failure: A name is malformed, unknown or missing.
+    """
+    given: dict[str, str] = {}
+    known = {*CLOUDS[provider].required, *CLOUDS[provider].defaults}
+    for each in names:
+        key, equals, value = each.partition("=")
+        if not equals or key not in known or not value:
+            raise Failure(f"`{each}` does not name a thing of {provider}", f"names are {', '.join(sorted(known))}")
+        if not value.isprintable():
+            raise Failure(f"the value of `{key}` holds characters that cannot be printed", "write it on one line")
+        given[key] = value
+    try:
+        return cloud_files(provider, given)
+    except KeyError as missing:
+        raise Failure(f"`{missing.args[0]}` is not given", f"add `--name {missing.args[0]}=…`") from None
+
+
+def _check(setup: Setup) -> None:
+    """Refuse what would make a file that a cluster refuses.
+
+    Raises:
+        Failure: A value does not fit.
+    """
+    try:
+        found = urlsplit(setup.url)
+        has_place = found.scheme in ("http", "https") and bool(found.hostname) and (found.port or 1) > 0
+    except ValueError:
+        has_place = False
+    if not has_place or not setup.url.isprintable():
+        raise Failure(f"`{setup.url}` is not an address to post to", "write `https://HOST:PORT/k8s-audit`")
+    paths: Mapping[str, str | None] = {
+        "--ca": setup.ca,
+        "--client-cert": setup.client_certificate,
+        "--client-key": setup.client_key,
+        "--token-file": setup.token_file,
+    }
+    if found.scheme == "http" and any(paths.values()):
+        raise Failure("certificates and tokens need an https address", "an API server sends a token over HTTPS only")
+    if (setup.client_certificate is None) != (setup.client_key is None):
+        raise Failure("a client certificate and its key go together", "give both `--client-cert` and `--client-key`")
+    for option, path in paths.items():
+        if path is not None and (not path.startswith("/") or not path.isprintable()):
+            raise Failure(f"`{option}` is a path on the API servers, from the root", "write `/etc/…`")
+    if not _NAMESPACE.fullmatch(setup.namespace):
+        raise Failure(f"`{setup.namespace}` is not a namespace's name", "use lower-case letters, digits and hyphens")
+    for each in setup.source_ranges:
+        try:
+            ip_network(each)
+        except ValueError:
+            raise Failure(f"`{each}` is not a network", "write it as `10.0.0.0/24`") from None
+
+
+def _write(folder: Path, files: Files, *, force: bool) -> None:
+    """Write all files, or none where one is there already.
+
+    Raises:
+        Failure: A file is there already, or cannot be written.
+    """
+    there = [name for name in files if (folder / name).exists()]
+    if there and not force:
+        raise Failure(f"`{folder / there[0]}` is there already", "`--force` overwrites; `--output` writes elsewhere")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            is_program = name.endswith(".sh")
+            descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                stream.write(text)
+                os.fchmod(stream.fileno(), 0o700 if is_program else _PRIVATE)
+    except OSError as problem:
+        place = problem.filename or folder
+        raise Failure(f"cannot write `{place}`: {(problem.strerror or '').lower()}", code=ExitCode.FAILED) from None

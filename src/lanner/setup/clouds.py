@@ -1,0 +1,189 @@
+"""What leads the audit log of a managed cluster to Lanner: commands with the user's names, and Lanner's configuration.
+
+Every name is put into a shell variable, quoted, and used as a variable from there on. Sources: the command-line
+references of gcloud, aws and az; OVHcloud API, /cloud/project/{serviceName}/kube/{kubeId}/log/subscription.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lanner.setup.model import Files, to_yaml
+
+Names = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """A provider.
+
+    Attributes:
+        required: The names that the user has to give.
+        defaults: Those that have a default.
+        files: What is written.
+    """
+
+    required: tuple[str, ...]
+    defaults: Names
+    files: Callable[[Names], Files]
+
+
+def cloud_files(provider: str, names: Names) -> Files:
+    """The files for a provider; names that are not given have their default.
+
+    Raises:
+        KeyError: A required name is missing; its argument is the name.
+    """
+    cloud = CLOUDS[provider]
+    for name in cloud.required:
+        if not names.get(name):
+            raise KeyError(name)
+    return cloud.files({**cloud.defaults, **{name: value for name, value in names.items() if value}})
+
+
+def _script(names: Names, what: str, body: str) -> str:
+    variables = "".join(f"{name}={shlex.quote(value)}\n" for name, value in names.items())
+    return f"#!/bin/sh\n# {what}\nset -eu\n{variables}\n{body}"
+
+
+def _config(plugin: str, init: Mapping[str, Any], opened: str) -> str:
+    return to_yaml(
+        {
+            "plugins": [{"name": plugin, "init_config": dict(init), "open_params": opened}],
+            "load_plugins": [plugin, "json"],
+            "json_output": True,
+        },
+        head="lanner run -c lanner.yaml",
+    )
+
+
+_GKE = """\
+gcloud config set project "$project"
+gcloud services enable pubsub.googleapis.com logging.googleapis.com container.googleapis.com
+
+# Reads are in the Data Access log: enable ADMIN_READ, DATA_READ and DATA_WRITE for container.googleapis.com, under
+# IAM & Admin, Audit Logs, or with `gcloud projects set-iam-policy`.
+
+gcloud pubsub topics create "$topic"
+gcloud pubsub subscriptions create "$subscription" --topic="$topic" \\
+  --ack-deadline=60 --message-retention-duration=7d --enable-exactly-once-delivery
+
+filter="logName:\\"cloudaudit.googleapis.com\\" AND resource.type=\\"k8s_cluster\\""
+filter="$filter AND resource.labels.cluster_name=\\"$cluster\\""
+gcloud logging sinks create "$sink" "pubsub.googleapis.com/projects/$project/topics/$topic" --log-filter="$filter" \\
+  --exclusion='name=leases,filter=protoPayload.resourceName:"/leases/"'
+writer=$(gcloud logging sinks describe "$sink" --format='value(writerIdentity)')
+gcloud pubsub topics add-iam-policy-binding "$topic" --member="$writer" --role=roles/pubsub.publisher
+
+gcloud iam service-accounts create "$account"
+member="serviceAccount:$account@$project.iam.gserviceaccount.com"
+gcloud pubsub subscriptions add-iam-policy-binding "$subscription" --member="$member" --role=roles/pubsub.subscriber
+gcloud projects add-iam-policy-binding "$project" --member="$member" --role=roles/container.clusterViewer \\
+  --condition=None
+"""
+
+_EKS = """\
+aws eks update-cluster-config --region "$region" --name "$cluster" \\
+  --logging '{"clusterLogging":[{"types":["audit"],"enabled":true}]}'
+aws iam create-policy --policy-name "$policy" --policy-document file://eks-policy.json
+
+# Attach the policy to the role under which Lanner runs:
+# aws iam attach-role-policy --role-name ROLE --policy-arn ARN-OF-THE-POLICY
+"""
+
+_AKS = """\
+location=$(az aks show --resource-group "$group" --name "$cluster" --query location --output tsv)
+cluster_id=$(az aks show --resource-group "$group" --name "$cluster" --query id --output tsv)
+
+az eventhubs namespace create --resource-group "$group" --name "$hub_namespace" --location "$location" --sku Standard
+az eventhubs eventhub create --resource-group "$group" --namespace-name "$hub_namespace" --name "$hub" \\
+  --partition-count 4
+az eventhubs namespace authorization-rule create --resource-group "$group" --namespace-name "$hub_namespace" \\
+  --name diagnostics --rights Send Listen Manage
+az eventhubs namespace authorization-rule create --resource-group "$group" --namespace-name "$hub_namespace" \\
+  --name lanner --rights Listen
+
+rule=$(az eventhubs namespace authorization-rule show --resource-group "$group" --namespace-name "$hub_namespace" \\
+  --name diagnostics --query id --output tsv)
+az monitor diagnostic-settings create --name lanner --resource "$cluster_id" --event-hub "$hub" \\
+  --event-hub-rule "$rule" --logs '[{"category":"kube-audit","enabled":true}]'
+
+az storage account create --resource-group "$group" --name "$storage" --location "$location" --sku Standard_LRS
+az storage container create --account-name "$storage" --name "$container" --auth-mode login
+
+# Lanner takes two secrets from its environment:
+# AZURE_EVENTHUB: az eventhubs namespace authorization-rule keys list --name lanner ... --query primaryConnectionString
+# AZURE_STORAGE: az storage account show-connection-string ...
+"""
+
+_OVH = """\
+# A stream of the Logs Data Platform is needed first. The request is made in the console of the API,
+# https://api.ovh.com/console:
+printf 'POST /cloud/project/%s/kube/%s/log/subscription with this body:\\n' "$project" "$cluster"
+cat ovh-subscription.json
+
+# Then copy the address of the stream's WebSocket (Logs Data Platform, the stream, Monitor in real-time) into the
+# environment of Lanner as OVH_LDP_URL: it holds a token, so it is in no file here.
+"""
+
+
+def _gke(names: Names) -> Files:
+    init = {"project_id": names["project"], "fetch_cluster_metadata": True}
+    return {
+        "gke.sh": _script(names, "Leads the audit log of a GKE cluster to a Pub/Sub subscription.", _GKE),
+        "lanner.yaml": _config("k8saudit-gke", init, names["subscription"]),
+    }
+
+
+def _eks(names: Names) -> Files:
+    group = f"arn:aws:logs:{names['region']}:*:log-group:/aws/eks/{names['cluster']}/cluster"
+    actions = ["logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents", "logs:StartLiveTail"]
+    statement = {"Effect": "Allow", "Action": actions, "Resource": [group, f"{group}:*"]}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    return {
+        "eks.sh": _script(names, "Enables the audit log of an EKS cluster, and allows reading it.", _EKS),
+        "eks-policy.json": json.dumps(policy, indent=2) + "\n",
+        "lanner.yaml": _config("k8saudit-eks", {"region": names["region"]}, names["cluster"]),
+    }
+
+
+def _aks(names: Names) -> Files:
+    init = {
+        "event_hub_name": names["hub"],
+        "event_hub_namespace_connection_string": "${AZURE_EVENTHUB}",
+        "blob_storage_container_name": names["container"],
+        "blob_storage_connection_string": "${AZURE_STORAGE}",
+    }
+    return {
+        "aks.sh": _script(names, "Leads the audit log of an AKS cluster to an Event Hub.", _AKS),
+        "lanner.yaml": _config("k8saudit-aks", init, ""),
+    }
+
+
+def _ovh(names: Names) -> Files:
+    return {
+        "ovh.sh": _script(names, "Says how the audit log of an OVHcloud cluster is forwarded to a stream.", _OVH),
+        "ovh-subscription.json": json.dumps({"kind": "audit", "streamId": names["stream"]}, indent=2) + "\n",
+        "lanner.yaml": _config("k8saudit-ovh", {}, "${OVH_LDP_URL}"),
+    }
+
+
+CLOUDS: Mapping[str, Cloud] = {
+    "gke": Cloud(
+        ("project", "cluster"),
+        {"topic": "lanner-audit", "subscription": "lanner-audit", "sink": "lanner-audit", "account": "lanner"},
+        _gke,
+    ),
+    "eks": Cloud(("region", "cluster"), {"policy": "lanner-eks-audit"}, _eks),
+    "aks": Cloud(
+        ("group", "cluster", "hub_namespace", "storage"),
+        {"hub": "lanner-audit", "container": "lanner-checkpoints"},
+        _aks,
+    ),
+    "ovh": Cloud(("project", "cluster", "stream"), {}, _ovh),
+}
+"""The providers, by their names."""

@@ -1,0 +1,231 @@
+"""`lanner init`: every file is what the cluster takes."""
+
+import json
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lanner.config.load import load_config
+from lanner.policy.reader import read_policy_file
+from lanner.setup.apiserver import BATCH, DISTRIBUTIONS
+from lanner.setup.clouds import CLOUDS
+
+from .conftest import Lanner
+
+NAMES = {
+    "gke": ["project=p", "cluster=c"],
+    "eks": ["region=eu-west-1", "cluster=c"],
+    "aks": ["group=g", "cluster=c", "hub_namespace=n", "storage=s"],
+    "ovh": ["project=p", "cluster=c", "stream=s"],
+}
+TLS = [
+    "--url", "https://10.96.0.50:8443/k8s-audit", "--ca", "/etc/pki/ca.crt", "--client-cert", "/etc/pki/c.crt",
+    "--client-key", "/etc/pki/c.key", "--from", "10.0.0.0/24",
+]  # fmt: skip
+
+
+def documents(path: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+
+
+def made(lanner: Lanner, folder: Path, rules: Path, distribution: str, *more: str) -> dict[str, list[dict[str, Any]]]:
+    ran = lanner("init", "--distribution", distribution, "--output", folder, "-r", rules, *more)
+    assert ran.code == 0, ran.err
+    found = [Path(line) for line in ran.out.splitlines()]
+    assert {*found} == {*folder.iterdir()}
+    return {path.name: documents(path) for path in found if path.suffix == ".yaml"}
+
+
+def arguments(files: dict[str, list[dict[str, Any]]], name: str) -> dict[str, str]:
+    """The flags of kube-apiserver in the file of a distribution."""
+    (found,) = files[name]
+    if "kube-apiserver-arg" in found:
+        given = dict(each.split("=", 1) for each in found["kube-apiserver-arg"])
+        return given | ({"audit-policy-file": found["audit-policy-file"]} if "audit-policy-file" in found else {})
+    if name == "kind.yaml":
+        (patch,) = found["nodes"][0]["kubeadmConfigPatches"]
+        extra = yaml.safe_load(patch)["apiServer"]["extraArgs"]
+    else:
+        extra = found["apiServer"]["extraArgs"] if "apiServer" in found else found["cluster"]["apiServer"]["extraArgs"]
+    return {each["name"]: each["value"] for each in extra} if isinstance(extra, list) else extra
+
+
+@pytest.mark.parametrize(
+    ("distribution", "name", "folder"),
+    [
+        ("kubeadm", "kubeadm-v1beta4.yaml", "/etc/kubernetes/lanner"),
+        ("kubeadm", "kubeadm-v1beta3.yaml", "/etc/kubernetes/lanner"),
+        ("k3s", "k3s-config.yaml", "/var/lib/rancher/k3s/server/lanner"),
+        ("rke2", "rke2-config.yaml", "/etc/rancher/rke2/lanner"),
+        ("kind", "kind.yaml", "/etc/kubernetes/lanner"),
+        ("talos", "talos-patch.yaml", "/var/etc/lanner"),
+    ],
+)
+def test_the_api_server_gets_its_flags_as_its_distribution_takes_them(
+    lanner: Lanner, tmp_path: Path, rules: Path, *, distribution: str, name: str, folder: str
+) -> None:
+    found = arguments(made(lanner, tmp_path / "out", rules, distribution), name)
+    assert all(isinstance(value, str) for value in found.values())
+    expected = {**BATCH, "audit-webhook-config-file": f"{folder}/webhook.yaml"}
+    if distribution != "talos":  # which sets it itself
+        expected["audit-policy-file"] = f"{folder}/audit-policy.yaml"
+    assert found == expected
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_policy_and_kubeconfig_are_those_that_an_api_server_reads(
+    lanner: Lanner, tmp_path: Path, rules: Path, distribution: str
+) -> None:
+    files = made(lanner, tmp_path / "out", rules, distribution)
+    policy, _ = read_policy_file(tmp_path / "out" / "audit-policy.yaml")
+    assert policy is not None
+    assert lanner("policy", "check", tmp_path / "out" / "audit-policy.yaml", "-r", rules).code == 0
+    (config,) = files["webhook.yaml"]
+    assert (config["apiVersion"], config["kind"], config["current-context"]) == ("v1", "Config", "default")
+    assert config["clusters"][0]["cluster"] == {"server": "http://127.0.0.1:9765/k8s-audit"}
+
+
+def test_talos_and_kops_hold_the_files_themselves(lanner: Lanner, tmp_path: Path, rules: Path) -> None:
+    talos = made(lanner, tmp_path / "talos", rules, "talos")
+    (patch,) = talos["talos-patch.yaml"]
+    assert patch["cluster"]["apiServer"]["auditPolicy"] == talos["audit-policy.yaml"][0]
+    (written,) = patch["machine"]["files"]
+    assert yaml.safe_load(written["content"]) == talos["webhook.yaml"][0]
+    assert written["path"].startswith("/var/")
+    kops = made(lanner, tmp_path / "kops", rules, "kops")
+    spec = kops["kops.yaml"][0]["spec"]
+    assets = {each["path"]: yaml.safe_load(each["content"]) for each in spec["fileAssets"]}
+    assert assets[spec["kubeAPIServer"]["auditPolicyFile"]] == kops["audit-policy.yaml"][0]
+    assert assets[spec["kubeAPIServer"]["auditWebhookConfigFile"]] == kops["webhook.yaml"][0]
+    assert spec["kubeAPIServer"]["auditWebhookBatchMaxSize"] == 400
+
+
+@pytest.mark.parametrize("more", [[], TLS], ids=["loopback", "tls"])
+def test_the_manifests_run_lanner_with_as_little_as_it_needs(
+    lanner: Lanner, tmp_path: Path, rules: Path, more: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = {each["kind"]: each for each in made(lanner, tmp_path / "out", rules, "k3s", *more)["kubernetes.yaml"]}
+    workload = parts["Deployment" if more else "DaemonSet"]
+    pod = workload["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert (
+        workload["spec"]["selector"]["matchLabels"].items()
+        <= workload["spec"]["template"]["metadata"]["labels"].items()
+    )
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["automountServiceAccountToken"] is False
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert {container[each]["httpGet"]["path"] for each in ("livenessProbe", "readinessProbe")} == {
+        "/healthz",
+        "/readyz",
+    }
+    assert {each["name"]: each["containerPort"] for each in container["ports"]} == {"audit": 9765, "health": 8765}
+    assert {each["name"] for each in container["volumeMounts"]} == {each["name"] for each in pod["volumes"]}
+    assert set(container["resources"]) == {"requests", "limits"}
+    config = tmp_path / "lanner.yaml"
+    config.write_text(parts["ConfigMap"]["data"]["lanner.yaml"])
+    assert [found.message for found in load_config(str(config)).diagnostics if found.severity == "error"] == []
+    if more:
+        assert parts["Service"]["spec"]["clusterIP"] == "10.96.0.50"
+        assert parts["Service"]["spec"]["ports"] == [{"name": "audit", "port": 8443, "targetPort": "audit"}]
+        assert parts["NetworkPolicy"]["spec"]["ingress"][0]["from"] == [{"ipBlock": {"cidr": "10.0.0.0/24"}}]
+    else:
+        assert pod["hostNetwork"] is True
+        assert "127.0.0.1:9765" in config.read_text()
+
+
+def test_certificates_are_named_and_their_folders_mounted(lanner: Lanner, tmp_path: Path, rules: Path) -> None:
+    files = made(lanner, tmp_path / "out", rules, "kubeadm", *TLS)
+    (config,) = files["webhook.yaml"]
+    assert config["clusters"][0]["cluster"]["certificate-authority"] == "/etc/pki/ca.crt"
+    assert config["users"][0]["user"] == {"client-certificate": "/etc/pki/c.crt", "client-key": "/etc/pki/c.key"}
+    volumes = files["kubeadm-v1beta4.yaml"][0]["apiServer"]["extraVolumes"]
+    assert [each["mountPath"] for each in volumes] == ["/etc/kubernetes/lanner", "/etc/pki"]
+
+
+def test_the_dynamic_sink_of_old_clusters(lanner: Lanner, tmp_path: Path, rules: Path) -> None:
+    (sink,) = made(lanner, tmp_path / "out", rules, "minikube", "--audit-sink")["auditsink.yaml"]
+    assert (sink["apiVersion"], sink["kind"]) == ("auditregistration.k8s.io/v1alpha1", "AuditSink")
+    assert sink["spec"]["webhook"]["clientConfig"] == {"url": "http://127.0.0.1:9765/k8s-audit"}
+
+
+@pytest.mark.parametrize("provider", CLOUDS)
+def test_a_provider_gets_commands_that_a_shell_can_read(lanner: Lanner, tmp_path: Path, provider: str) -> None:
+    names = [each for name in NAMES[provider] for each in ("--name", name)]
+    ran = lanner("init", "--provider", provider, "--output", tmp_path / "out", *names)
+    assert ran.code == 0, ran.err
+    script = tmp_path / "out" / f"{provider}.sh"
+    assert subprocess.run(["/bin/sh", "-n", script], check=False).returncode == 0
+    (config,) = documents(tmp_path / "out" / "lanner.yaml")
+    assert config["plugins"][0]["name"] == config["load_plugins"][0] == f"k8saudit-{provider}"
+    for path in (tmp_path / "out").glob("*.json"):
+        assert json.loads(path.read_text())
+
+
+def test_what_a_user_gives_stays_one_word_in_a_script(lanner: Lanner, tmp_path: Path) -> None:
+    odd = 'a\'b $(touch hacked) "c"; `x`'
+    lanner("init", "--provider", "gke", "--output", tmp_path / "out", "--name", f"project={odd}", "--name", "cluster=c")
+    text = (tmp_path / "out" / "gke.sh").read_text()
+    variables = text.partition("gcloud")[0] + 'printf %s "$project"\n'
+    ran = subprocess.run(["/bin/sh", "-c", variables], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout == odd
+    assert not (tmp_path / "hacked").exists()
+    (config,) = documents(tmp_path / "out" / "lanner.yaml")
+    assert config["plugins"][0]["init_config"]["project_id"] == odd
+
+
+def test_nothing_is_overwritten_unless_it_is_wanted(lanner: Lanner, tmp_path: Path, rules: Path) -> None:
+    made(lanner, tmp_path / "out", rules, "k3s")
+    (tmp_path / "out" / "webhook.yaml").write_text("mine")
+    (tmp_path / "out" / "k3s-config.yaml").unlink()
+    ran = lanner("init", "--distribution", "k3s", "--output", tmp_path / "out", "-r", rules)
+    assert ran.code == 2
+    assert "is there already" in ran.err
+    assert (tmp_path / "out" / "webhook.yaml").read_text() == "mine"
+    assert not (tmp_path / "out" / "k3s-config.yaml").exists()
+    made(lanner, tmp_path / "out", rules, "k3s", "--force")
+    assert (tmp_path / "out" / "webhook.yaml").read_text() != "mine"
+
+
+def test_files_are_for_their_owner_alone(lanner: Lanner, tmp_path: Path, rules: Path) -> None:
+    made(lanner, tmp_path / "out", rules, "minikube")
+    modes = {path.suffix: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "out").iterdir()}
+    assert modes == {".yaml": 0o600, ".sh": 0o700}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ([], "give one of `--distribution` and `--provider`"),
+        (["--distribution", "k3s", "--provider", "gke"], "give one of"),
+        (["--distribution", "k3s", "--url", "ftp://x"], "is not an address to post to"),
+        (["--distribution", "k3s", "--url", "https://["], "is not an address to post to"),
+        (["--distribution", "k3s", "--ca", "/ca.crt"], "need an https address"),
+        (["--distribution", "k3s", "--url", "https://x", "--client-cert", "/c"], "go together"),
+        (["--distribution", "k3s", "--url", "https://x", "--ca", "ca.crt"], "is a path on the API servers"),
+        (["--distribution", "k3s", "--namespace", "Lanner!"], "is not a namespace's name"),
+        (["--distribution", "k3s", "--from", "10.0.0.0/40"], "is not a network"),
+        (["--provider", "gke"], "`project` is not given"),
+        (["--provider", "gke", "--name", "colour=red"], "does not name a thing of gke"),
+        (["--provider", "gke", "--name", "project=a\nb"], "cannot be printed"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_is_written(
+    lanner: Lanner, tmp_path: Path, given: list[str], words: str
+) -> None:
+    ran = lanner("init", "--output", tmp_path / "out", *given)
+    assert ran.code == 2
+    assert words in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_of_one_line(lanner: Lanner, tmp_path: Path, rules: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ran = lanner("init", "--distribution", "k3s", "--output", tmp_path / "file" / "out", "-r", rules)
+    assert ran.code == 1
+    assert ran.err.startswith("error: cannot write")
