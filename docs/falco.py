@@ -18,7 +18,6 @@ class Verdict(StrEnum):
     BETTER = "better"
     DIFFERS = "differs"
     NOT_APPLICABLE = "not applicable"
-    NOT_YET = "not yet"
 
 
 @dataclass(frozen=True, slots=True)

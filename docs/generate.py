@@ -138,7 +138,7 @@ def _keys_table(title: str, keys: Mapping[str, Key]) -> str:
 def _configuration() -> str:
     intro = (
         "The keys of a configuration. Those that are accepted without effect only concern system calls, or Lanner has "
-        "no need of them; those that are not yet there have a meaning that a later version brings. "
+        "no need of them. "
         "[Configuration](../guide/configuration.md) explains how files, options and variables come together."
     )
     sections: dict[str, list[ConfigKey]] = {}

@@ -11,7 +11,7 @@ from docs.markup import code, page, paragraph, table
 from lanner.cli.falco import falco
 from lanner.config.section import Standing
 
-_OF_STANDING = {Standing.ACCEPTED: Verdict.NOT_APPLICABLE, Standing.LATER: Verdict.NOT_YET}
+_OF_STANDING = {Standing.ACCEPTED: Verdict.NOT_APPLICABLE}
 
 
 def flags_and_keys() -> str:
@@ -50,7 +50,6 @@ _VERDICTS = table(
             "It only concerns system calls, or Lanner has no need of it. A key can stay: it is named in one line at "
             "the start. A flag is refused: leave it out.",
         ),
-        ("not yet", "A later version brings it. It is named in a warning at the start."),
     ),
 )
 _OLDER_FLAGS = "Flags that Falco 0.44 itself refuses, and that are still found in manifests and unit files."

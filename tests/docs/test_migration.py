@@ -53,7 +53,7 @@ def test_a_flag_is_refused_if_the_page_says_so(
         option = next((each for each in falco.params if flag in each.opts), None)
         takes_value = option is not None and not getattr(option, "is_flag", False)
         words = [flag, *(values.get(flag, ["x"]) if takes_value and flag != "--list" else [])]
-        if verdict in ("not applicable", "not yet"):
+        if verdict == "not applicable":
             assert execute(words) == 2
             assert flag.lstrip("-") in capfd.readouterr().err
         elif flag not in ("-h", "--help"):
@@ -123,7 +123,6 @@ def test_free_sections_take_anything(tmp_path: Path) -> None:
 def test_the_verdict_on_a_key_agrees_with_what_lanner_does(path: str, verdict: str) -> None:
     standing = KEYS[path].standing
     assert (verdict == "not applicable") == (standing is Standing.ACCEPTED)
-    assert (verdict == "not yet") == (standing is Standing.LATER)
 
 
 def test_remarks_are_about_keys_that_there_are() -> None:
@@ -157,9 +156,7 @@ def test_the_old_web_servers_keys_are_taken(shared: Path) -> None:
     _, _, below = seed.read_text(encoding="utf-8").partition("New falco config items are under webserver:\n")
     names = re.findall(r"^- (\w+)", below, re.MULTILINE)[:3]
     assert names == ["enabled", "listen_port", "k8s_audit_endpoint"]
-    assert {f"webserver.{name}" for name in names} <= {
-        path for path, verdict, _ in rows(PAGE, "key") if verdict != "not yet"
-    }
+    assert {f"webserver.{name}" for name in names} <= {path for path, _, _ in rows(PAGE, "key")}
 
 
 def test_the_guide_leads_to_the_page() -> None:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from benchmarks.process import BenchmarkError
 from benchmarks.reloads import Alerts, measure
 

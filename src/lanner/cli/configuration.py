@@ -78,14 +78,11 @@ def tell_of_warnings(loaded: LoadedConfig, console: Console) -> None:
 
 
 def _tell_of_standing(loaded: LoadedConfig, config: Config, console: Console) -> None:
-    """A line for the keys that have no effect, and one for those that have none yet."""
-    from lanner.config.models import Standing, alert_outputs  # noqa: PLC0415 - as above
+    """A line for the keys that have no effect."""
+    from lanner.config.models import alert_outputs  # noqa: PLC0415 - as above
     from lanner.config.standing import without_effect  # noqa: PLC0415 - as above
 
-    found = without_effect(config, loaded.root)
-    if later := found[Standing.LATER]:
-        console.warn(f"not available yet: {', '.join(later)}", keys=later)
-    if accepted := found[Standing.ACCEPTED]:
+    if accepted := without_effect(config, loaded.root):
         console.notice(f"without effect: {', '.join(accepted)}", keys=accepted)
     if not any(section.enabled for section in alert_outputs(config)):
         console.warn("no output is enabled; alerts are only counted")

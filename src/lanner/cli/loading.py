@@ -25,7 +25,11 @@ def load_files(settings: Settings) -> tuple[list[SourceFile], LoadResult]:
     with as_file(files("lanner") / "data" / "rules") as defaults:
         sources, found = read_rule_files([*settings.rules_files] or [str(defaults)])
     return sources, load(
-        sources, loaded_plugins=settings.loaded_plugins, append_output=settings.append_output, diagnostics=found
+        sources,
+        loaded_plugins=settings.loaded_plugins,
+        append_output=settings.append_output,
+        static_fields=settings.static_fields,
+        diagnostics=found,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -54,6 +54,7 @@ class Settings:
         not_tags: No rules with one of these tags.
         disabled: No rules whose name fits one of these globs.
         append_output: What is added to outputs.
+        static_fields: Values of the fields `static.NAME`, by name.
         json_output: Alerts as JSON.
         json_include_output_property: JSON alerts have `output`.
         json_include_tags_property: JSON alerts have `tags`.
@@ -84,6 +85,7 @@ class Settings:
     not_tags: frozenset[str] = frozenset()
     disabled: tuple[str, ...] = ()
     append_output: tuple[AppendOutput, ...] = ()
+    static_fields: Mapping[str, str] = field(default_factory=dict)
     json_output: bool = False
     json_include_output_property: bool = True
     json_include_tags_property: bool = True
@@ -111,6 +113,7 @@ _SAME = (
     "json_include_output_fields_property",
     "time_format_iso_8601",
     "buffered_outputs",
+    "static_fields",
     "log_format",
     "log_level",
     "log_stderr",
@@ -132,7 +135,7 @@ def settings_of(loaded: LoadedConfig, config: Config) -> Settings:
         audit_certificate=server.ssl_certificate if server.ssl_enabled else None,
         priority=Priority.parse(config.priority) or Priority.DEBUG,
         switches=tuple(switch for entry in config.rules for switch in _switches(entry)),
-        append_output=tuple(map(_append_output, config.append_output)),
+        append_output=tuple(_append_output(entry, config.static_fields) for entry in config.append_output),
         stdout_output=config.stdout_output.enabled,
         config=config,
         config_files=loaded.files,
@@ -156,15 +159,19 @@ def _switches(entry: RuleSelection) -> list[Switch]:
     return [Switch(entry.enable is not None, selector.rule, selector.tag)] if selector else []
 
 
-def _append_output(entry: AppendedOutput) -> AppendOutput:
-    """One entry of Falco's `append_output`. Source: Falco 0.44, configuration.h."""
+def _append_output(entry: AppendedOutput, static_fields: Iterable[str]) -> AppendOutput:
+    """One entry of Falco's `append_output`; of all fields for audit events, static ones alone are suggested.
+
+    Source: Falco 0.44, configuration.h, init_falco_engine.cpp (`format_suggested_field`).
+    """
     from lanner.compiler.load import AppendOutput  # noqa: PLC0415 - kept out of the start of the program
 
+    suggested = [f"static_{name}=%static.{name}" for name in static_fields] if entry.suggested_output else []
     return AppendOutput(
         source=entry.match.source,
         rule=entry.match.rule,
         tags=frozenset(entry.match.tags),
-        extra_output=entry.extra_output,
+        extra_output=" ".join(filter(None, (entry.extra_output, *suggested))),
         extra_fields=tuple(field for found in entry.extra_fields for field in _extra_fields(found)),
     )
 

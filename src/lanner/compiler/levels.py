@@ -11,7 +11,7 @@ from typing import TypeAlias, assert_never
 
 from lanner.condition import And, ArgumentList, Call, Check, Expr, Field, Literal, MacroName, Not, Or
 from lanner.condition.ast import Argument, checks
-from lanner.fields.catalogue import FIELDS, ArgKind, Level, least_level
+from lanner.fields.catalogue import ArgKind, Level, least_level, spec_of
 
 _LEVELS = tuple(Level)
 _Outcomes: TypeAlias = tuple[bool, bool]
@@ -58,7 +58,7 @@ def _check_level(check: Check) -> Level:
 
 
 def _field_level(field: Field) -> Level:
-    spec = FIELDS[field.name]
+    spec = spec_of(field.name)
     return least_level(spec, field.argument if spec.arg is ArgKind.KEY else None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from lanner.compiler.check import Checker, operand_kind
 from lanner.compiler.exceptions import with_exceptions
@@ -12,6 +13,7 @@ from lanner.compiler.output import OutputField, OutputTemplate, parse_output
 from lanner.compiler.problem import Problem
 from lanner.compiler.resolve import Resolver
 from lanner.compiler.scope import Scope
+from lanner.compiler.static import StaticFields, bind, bind_output
 from lanner.condition import Expr, ParseError, parse_operand
 from lanner.diagnostics import Diagnostic, Diagnostics, MappedText, SourceFile, Span
 from lanner.rules.collector import collect
@@ -177,6 +179,7 @@ def load(
     *,
     loaded_plugins: Mapping[str, str] | None = None,
     append_output: Sequence[AppendOutput] = (),
+    static_fields: StaticFields = MappingProxyType({}),
     diagnostics: Diagnostics | None = None,
 ) -> LoadResult:
     """Load rule files in order: read, collect, resolve, check.
@@ -185,11 +188,13 @@ def load(
         files: What they define is put together; later files append to and override earlier ones.
         loaded_plugins: Name and version of the plugins that count as loaded; all built-in ones unless given.
         append_output: What a configuration adds to outputs.
+        static_fields: Values of the fields `static.NAME`, which a configuration defines, by name.
         diagnostics: What was found so far, such as by `read_rule_files`; the result has it too.
     """
     diagnostics = diagnostics if diagnostics is not None else Diagnostics()
     read = [read_file(file, diagnostics) for file in files]
-    loader = _Loader(PLUGINS if loaded_plugins is None else loaded_plugins, append_output, diagnostics)
+    plugins = PLUGINS if loaded_plugins is None else loaded_plugins
+    loader = _Loader(plugins, append_output, static_fields, diagnostics)
     rules = None
     if all(each is not None for each in read) and not any(found.code.code == "LN0101" for found in diagnostics):
         rules = loader.load([each for each in read if each])
@@ -201,10 +206,15 @@ def load(
 
 class _Loader:
     def __init__(
-        self, plugins: Mapping[str, str], append_output: Sequence[AppendOutput], diagnostics: Diagnostics
+        self,
+        plugins: Mapping[str, str],
+        append_output: Sequence[AppendOutput],
+        static_fields: StaticFields,
+        diagnostics: Diagnostics,
     ) -> None:
         self._plugins = plugins
         self._append_output = append_output
+        self._static_fields = static_fields
         self._diagnostics = diagnostics
         self._checker = Checker()
         self._sources = event_sources(plugins)
@@ -290,7 +300,7 @@ class _Loader:
     # Rules
 
     def _rule(self, rule: RuleDef, resolver: Resolver) -> Rule | None:
-        scope = Scope.of(rule.source, self._plugins)
+        scope = Scope.of(rule.source, self._plugins, self._static_fields)
         condition, excepted = with_exceptions(rule, lambda text: _field_problem(text, scope), self._diagnostics)
         closed = resolver.rule(condition)
         output, skip = self._output(rule, scope)
@@ -310,8 +320,8 @@ class _Loader:
             source=rule.source,
             priority=rule.priority,
             tags=tuple(sorted(set(rule.tags))),
-            condition=closed.expr,
-            output=output,
+            condition=bind(closed.expr, self._static_fields),
+            output=bind_output(output, self._static_fields),
             extra_fields=extra,
             enabled=rule.enabled,
             condition_text=condition.text,
@@ -354,7 +364,7 @@ class _Loader:
                 if template is None:
                     failed = True
                 else:
-                    found[key] = ExtraField(key, template, raw)
+                    found[key] = ExtraField(key, bind_output(template, self._static_fields), raw)
         return tuple(found.values()), failed
 
     def _skipped(self, rule: RuleDef, problem: Problem) -> None:

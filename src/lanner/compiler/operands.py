@@ -18,7 +18,6 @@ from lanner.events.context import PLUGIN, SOURCE
 from lanner.events.schema import Access, EventSchema, Leaf, Path
 from lanner.events.values import as_text, list_texts, walk
 from lanner.fields.catalogue import (
-    FIELDS,
     ArgKind,
     Derived,
     FieldSpec,
@@ -27,7 +26,9 @@ from lanner.fields.catalogue import (
     Meta,
     Pointer,
     PointerArgument,
+    Static,
     parse_pointer,
+    spec_of,
 )
 
 _MAX_NAME = 40
@@ -99,7 +100,7 @@ def paths(operand: Argument) -> Iterator[Path]:
     """The paths of the event that a field, or the fields in a transformer, read."""
     match operand:
         case Field():
-            spec = FIELDS[operand.name]
+            spec = spec_of(operand.name)
             match spec.extract:
                 case Pointer(keys):
                     yield keys
@@ -107,7 +108,7 @@ def paths(operand: Argument) -> Iterator[Path]:
                     yield parse_pointer(operand.argument or "")
                 case Derived(roots):
                     yield from (tuple(root.split("/")) for root in roots)
-                case Meta():
+                case Meta() | Static():
                     pass
         case Call():
             for argument in operand.arguments:
@@ -125,7 +126,7 @@ def is_numbering(operand: Argument) -> bool:
     """Whether a field, or a field in a transformer, gives the event's running number."""
     match operand:
         case Field():
-            return FIELDS[operand.name].extract == Meta("num")
+            return spec_of(operand.name).extract == Meta("num")
         case Call():
             return any(map(is_numbering, operand.arguments))
         case ArgumentList():
@@ -157,7 +158,7 @@ class OperandCompiler:
                 assert_never(node)
 
     def _field(self, node: Field) -> Operand:
-        spec = FIELDS[node.name]
+        spec = spec_of(node.name)
         match spec.extract:
             case Pointer(keys):
                 return self._pointer(keys, spec.is_list)
@@ -167,6 +168,9 @@ class OperandCompiler:
                 return self._meta(name, spec.type is FieldType.NUMBER)
             case Derived(roots, function):
                 return self._derived(node, spec, roots, function)
+            case Static():
+                key, code = f"static:{node.argument}", repr(node.argument)
+                return Operand(key, code, is_cheap=True, is_always=True, constant=(node.argument,))
 
     @staticmethod
     def _meta(name: str, is_number: bool) -> Operand:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from lanner.compiler.problem import Problem
-from lanner.fields.catalogue import FieldSpec, lookup, suggest
+from lanner.fields.catalogue import STATIC_PREFIX, FieldSpec, lookup, spec_of, suggest
 from lanner.rules.versions import AUDIT_SOURCE, event_sources
 
 
@@ -17,23 +18,28 @@ class Scope:
     Attributes:
         source: The rules' source.
         families: Who gives the fields: names of `FieldSpec.source`.
+        static: Names of the fields that the configuration defines, whatever the source.
         evaluated: Whether Lanner evaluates the source; if not, it knows only which fields do not belong there.
     """
 
     source: str
     families: frozenset[str]
     evaluated: bool
+    static: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, source: str, plugins: Mapping[str, str]) -> Scope:
-        """The scope of a source with these plugins loaded."""
+    def of(cls, source: str, plugins: Mapping[str, str], static: Iterable[str] = ()) -> Scope:
+        """The scope of a source with these plugins loaded, and with static fields of these names."""
+        named = frozenset(f"{STATIC_PREFIX}{name}" for name in static)
         if source != AUDIT_SOURCE:
-            return cls(source, frozenset(), False)
+            return cls(source, frozenset(), False, named)
         families = {"evt", "lanner", AUDIT_SOURCE, *({"json"} & set(plugins))}
-        return cls(source, frozenset(families), source in event_sources(plugins))
+        return cls(source, frozenset(families), source in event_sources(plugins), named)
 
     def known(self, name: str) -> FieldSpec | None:
         """The field of that name, if the source has it."""
+        if name in self.static:
+            return spec_of(name)
         spec = lookup(name)
         return spec if spec is not None and spec.source in self.families else None
 
@@ -47,7 +53,7 @@ class Scope:
         if spec is not None:
             message = f"field `{name}` needs the plugin `{spec.source}`"
             return Problem("LN0203", message, help=f"load the plugin `{spec.source}`")
-        near = suggest(name)
+        near = next(iter(get_close_matches(name, self.static, 1)), None) or suggest(name)
         return Problem(
             "LN0203",
             f"unknown field `{name}`",

@@ -18,7 +18,7 @@ from lanner.config.outputs import (
     StdoutOutput,
     SyslogOutput,
 )
-from lanner.config.section import PRIORITIES, WORDS, Section, Standing, accepted, later, used
+from lanner.config.section import PRIORITIES, WORDS, Section, Standing, accepted, used
 
 __all__ = ["Config", "Standing"]
 
@@ -64,9 +64,7 @@ class AppendedOutput(Section, frozen=True):
         list[str | dict[str, str]],
         used("Further entries of `output_fields`: names of fields, or mappings of a key to a text with fields."),
     ] = []
-    suggested_output: Annotated[bool, accepted("Fields that plugins suggest; those of audit events suggest none.")] = (
-        False
-    )
+    suggested_output: Annotated[bool, used("Fields that are suggested: those of `static_fields`.")] = False
 
 
 class Plugin(Section, frozen=True):
@@ -244,7 +242,9 @@ class Config(Section, frozen=True):
     json_include_output_fields_property: Annotated[bool, used("Whether JSON alerts have `output_fields`.")] = True
     json_include_tags_property: Annotated[bool, used("Whether JSON alerts have `tags`.")] = True
     append_output: Annotated[list[AppendedOutput], used("What is added to the outputs of rules.")] = []
-    static_fields: Annotated[dict[str, str], later("Fields with fixed values for outputs.")] = {}
+    static_fields: Annotated[
+        dict[str, str], used("Fields with fixed values, for conditions and outputs: `static.NAME`.")
+    ] = {}
     time_format_iso_8601: Annotated[bool, used("Whether times in text are date and time in UTC.")] = False
     buffered_outputs: Annotated[bool, used("Accepted; alerts are handed on with each block of events.")] = False
     outputs_queue: Annotated[OutputsQueue, used("Alerts on their way to outputs.")] = OutputsQueue()

@@ -15,7 +15,6 @@ class Standing(StrEnum):
 
     USED = "used"
     ACCEPTED = "accepted, without effect"
-    LATER = "not yet"
 
 
 STANDING = "standing"
@@ -25,7 +24,6 @@ HIDDEN = "hidden"
 it holds is for nobody else to see."""
 
 _ACCEPTED = {STANDING: Standing.ACCEPTED}
-_LATER = {STANDING: Standing.LATER}
 PRIORITIES = (*(priority.value.lower() for priority in Priority), "info")
 
 
@@ -37,11 +35,6 @@ def used(description: str, **bounds: Any) -> Meta:
 def accepted(description: str) -> Meta:
     """A key that only concerns system calls, or that Lanner has no need of."""
     return Meta(description=description, extra=_ACCEPTED)
-
-
-def later(description: str, **bounds: Any) -> Meta:
-    """A key with a meaning that this version does not have yet."""
-    return Meta(description=description, extra=_LATER, **bounds)
 
 
 def secret(description: str) -> Meta:

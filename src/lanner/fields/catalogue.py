@@ -21,6 +21,7 @@ from lanner.fields.spec import (
     Pointer,
     PointerArgument,
     Source,
+    Static,
     event_members,
     least_level,
     parse_pointer,
@@ -31,6 +32,13 @@ FIELDS: Mapping[str, FieldSpec] = MappingProxyType(
 )
 """Every field by name, in the order in which they are shown."""
 
+STATIC_PREFIX = "static."
+"""What the names of fields begin with that a configuration defines."""
+
+_STATIC = FieldSpec(
+    name="static", desc="A field of the configuration's `static_fields`.", extract=Static(), source="evt"
+)
+
 _BY_FOLDED_NAME = {name.casefold(): name for name in FIELDS}
 _MAX_NAME = 120
 
@@ -38,6 +46,11 @@ _MAX_NAME = 120
 def lookup(name: str) -> FieldSpec | None:
     """The field of that exact name, or None."""
     return FIELDS.get(name)
+
+
+def spec_of(name: str) -> FieldSpec:
+    """The field of that name, which is known to be one; all that a configuration defines are alike."""
+    return _STATIC if name.startswith(STATIC_PREFIX) else FIELDS[name]
 
 
 def suggest(name: str) -> str | None:
@@ -49,6 +62,7 @@ def suggest(name: str) -> str | None:
 
 __all__ = [
     "FIELDS",
+    "STATIC_PREFIX",
     "ArgKind",
     "Argument",
     "Derived",
@@ -62,9 +76,11 @@ __all__ = [
     "Pointer",
     "PointerArgument",
     "Source",
+    "Static",
     "event_members",
     "least_level",
     "lookup",
     "parse_pointer",
+    "spec_of",
     "suggest",
 ]

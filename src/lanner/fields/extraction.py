@@ -13,6 +13,7 @@ from lanner.fields.spec import (
     Meta,
     Pointer,
     PointerArgument,
+    Static,
     parse_pointer,
 )
 
@@ -41,7 +42,7 @@ def extractor(spec: FieldSpec, arg: Argument = None) -> Extractor:
             arguments = () if spec.arg is ArgKind.NONE else (arg,)
             reads = [_root(root) for root in roots]
             return lambda event: function(*(read(event) for read in reads), *arguments)
-        case Meta():
+        case Meta() | Static():
             raise ValueError(f"`{spec.name}` is no part of the event")
 
 

@@ -81,7 +81,12 @@ class Meta:
     name: str
 
 
-Extract: TypeAlias = Pointer | PointerArgument | Derived | Meta
+@dataclass(frozen=True, slots=True)
+class Static:
+    """The value of the configuration, which the compiler puts in as the field's argument."""
+
+
+Extract: TypeAlias = Pointer | PointerArgument | Derived | Meta | Static
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from lanner.compiler.operands import Constants, OperandCompiler, paths
 from lanner.condition import Call, Check, Field, ListName, Literal, LiteralList
 from lanner.condition.ast import Argument, ArgumentList, checks
 from lanner.events.schema import EventSchema, Path
-from lanner.fields.catalogue import FIELDS
+from lanner.fields.catalogue import spec_of
 from lanner.fields.spec import Derived, event_members, least_level
 from lanner.policy.model import AuditLevel
 
@@ -218,7 +218,7 @@ def _operands(check: Check) -> tuple[Argument, ...]:
 
 def need_of(field: Field, *, is_printed: bool = False) -> Need:
     """What a field reads."""
-    spec = FIELDS[field.name]
+    spec = spec_of(field.name)
     name = field.name if field.argument is None else f"{field.name}[{field.argument}]"
     level = AuditLevel.of(least_level(spec, field.argument))
     is_derived = isinstance(spec.extract, Derived)

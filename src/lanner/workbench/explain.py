@@ -15,7 +15,7 @@ from lanner.compiler.load import LoadedRules, Rule
 from lanner.condition import And, ArgumentList, Call, Check, Expr, Field, MacroName, Not, Or, to_text
 from lanner.condition.ast import Argument, children
 from lanner.events.values import Json
-from lanner.fields.catalogue import FIELDS, ArgKind, Level, event_members, least_level
+from lanner.fields.catalogue import ArgKind, Level, event_members, least_level, spec_of
 from lanner.workbench.evidence import macro_names
 from lanner.workbench.runner import HOSTNAME
 from lanner.workbench.trace import Seen, Tracer, Value
@@ -281,7 +281,7 @@ def _fields(side: Argument) -> Iterator[Field]:
 
 def _missing(side: Field, event: Mapping[str, Json]) -> str | None:
     """Why an event cannot have a field: the API server did not record it at this level, or not yet at this stage."""
-    spec = FIELDS[side.name]
+    spec = spec_of(side.name)
     argument = side.argument if spec.arg is ArgKind.KEY else None
     needed, level = least_level(spec, argument).value, event.get("level")
     if level in _LEVELS and _LEVELS.index(needed) > _LEVELS.index(str(level)):
