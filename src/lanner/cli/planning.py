@@ -109,7 +109,11 @@ class Planner:
         own = replace(settings, rules_files=place.rules_files)
         rules = compile_settings(own, self.console) if shared is None or place.rules_files else shared
         if not is_url(place.address):
-            return SourcePlan(name=place.name, made_of=place, rules=rules, open=lambda hooks: self._file(place, hooks))
+            # Rules are not among it: a file that was opened anew for other rules would be read again.
+            made_of = place.address, place.is_configured
+            return SourcePlan(
+                name=place.name, made_of=made_of, rules=rules, open=lambda hooks: self._file(place, hooks)
+            )
         options = self._listening(place, settings)
         is_open = not options.is_loopback
         return SourcePlan(
@@ -223,10 +227,12 @@ def _files(settings: Settings, config: Config) -> Files:
     rules = tuple(dict.fromkeys([*settings.rules_files, *of_sources]))
     includes = [entry if isinstance(entry, str) else entry.path for entry in config.config_files]
     watched = tuple(dict.fromkeys([*settings.config_files, *includes, *rules, *configured]))
+    watched = watched if config.watch_config_files else ()
     return Files(
         config=digests(settings.config_files),
         rules=digests(rules) if rules else _own_rules(),
-        watched=watched if config.watch_config_files else (),
+        watched=watched,
+        seen=digests(watched),
     )
 
 

@@ -51,17 +51,17 @@ class Office:
     on_change: Callable[[], None]
     reserved: Reserved | None = None
     _tasks: dict[str, tuple[object, asyncio.Task[None]]] = field(default_factory=dict, init=False)
+    _web_at: tuple[str, int] | None = field(default=None, init=False)
 
     async def adopt(self, plan: Plan) -> None:
         """Do what a plan says; what it says as before goes on undisturbed.
 
         Raises:
-            SourceError: The address for health and metrics is not to be had; all else is done.
+            SourceError: The address for health and metrics is not to be had; all goes on as before.
         """
-        web = plan.web if plan.web and plan.web.listening else None
+        await self._serve(plan.web if plan.web and plan.web.listening else None)
         self._keep("snapshots", plan.snapshots, self._report)
-        self._keep("watch", plan.files.watched or None, lambda made_of: watch(made_of, self.on_change))
-        await self._serve(web)
+        self._keep("watch", plan.files.watched or None, lambda made_of: watch(made_of, self.on_change, plan.files.seen))
 
     async def close(self) -> None:
         """End all of it."""
@@ -85,16 +85,17 @@ class Office:
         before = self._tasks.get("web")
         if before and before[0] == web:
             return
-        if before:
-            del self._tasks["web"]
-            before[1].cancel()
-            await asyncio.gather(before[1], return_exceptions=True)
         if web is None or web.listening is None:
+            await self._leave_web()
             return
         at = web.listening
         tls = tls_context(at.certificate, at.key) if at.is_tls else None
         address = self.reserved[at.host, at.port] if self.reserved else (at.host, at.port)
+        if self._web_at == (at.host, at.port):
+            await self._leave_web()
         listening = bind(*address, is_shared=self.reserved is not None)
+        await self._leave_web()
+        self._web_at = at.host, at.port
         host, port = listening.getsockname()[:2]
         started = asyncio.Event()
         app = by_path(endpoints(web, self.snapshot, self.versions))
@@ -103,6 +104,13 @@ class Office:
         await started.wait()
         name = f"[{host}]" if ":" in host else host
         _LOG.info("health at http%s://%s:%s%s", "s" if at.is_tls else "", name, port, web.health_path)
+
+    async def _leave_web(self) -> None:
+        _, serving = self._tasks.pop("web", (None, None))
+        self._web_at = None
+        if serving:
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
 
     async def _report(self, plan: SnapshotPlan) -> None:
         """Write metrics at intervals, as Falco does."""

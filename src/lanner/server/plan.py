@@ -98,11 +98,13 @@ class Files:
         config: Configuration files, with the SHA-256 of what each held.
         rules: Rule files, likewise.
         watched: Files and folders whose changes ask for another reading; none: they are not looked at.
+        seen: The SHA-256 of each file in those, of before they were read.
     """
 
     config: Mapping[str, str] = field(default_factory=dict)
     rules: Mapping[str, str] = field(default_factory=dict)
     watched: tuple[str, ...] = ()
+    seen: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

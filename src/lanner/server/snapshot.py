@@ -106,6 +106,17 @@ class Reloads:
     last_ns: int = field(default_factory=time.time_ns)
     is_current: bool = True
 
+    def take_over(self) -> None:
+        """Count a reading that was taken over, now."""
+        self.done += 1
+        self.last_ns = time.time_ns()
+        self.is_current = True
+
+    def refuse(self) -> None:
+        """Count a reading that was not."""
+        self.refused += 1
+        self.is_current = False
+
 
 @dataclass(frozen=True, slots=True)
 class RuleLabels:

@@ -242,19 +242,22 @@ class Station:
                 self._say_failed(running, error, pause_s)
             else:
                 counts.status = Status.ENDED
-                if all(each.pipeline.counts.status is Status.ENDED for each in self._sources.values()):
-                    self.stop()
+                self._stop_if_all_ended()
                 return
             counts.status = Status.WAITING
             await asyncio.sleep(pause_s)
             counts.restarts += 1
+
+    def _stop_if_all_ended(self) -> None:
+        if all(each.pipeline.counts.status is Status.ENDED for each in self._sources.values()):
+            self.stop()
 
     def _is_fatal(self, running: _Running, error: Exception) -> bool:
         """Whether the run ends with this: its only source could not even start, so that there is nothing to do."""
         return isinstance(error, SourceError) and len(self._sources) == 1 and not running.has_run and not self._is_ready
 
     def _say_failed(self, running: _Running, error: Exception, pause_s: float) -> None:
-        name, reason = running.plan.name, str(error) if isinstance(error, SourceError) else reason_of(error)
+        name, reason = running.plan.name, words_of(error)
         fields = {"source": name, "reason": reason, "pause_s": pause_s, "help": getattr(error, "help", None)}
         _LOG.error("%s", f"source `{name}`: {reason}; it starts again in {pause_s:g} s", extra={"fields": fields})
         self._raise(source_failed(name, reason, pause_s))
@@ -277,8 +280,8 @@ class Station:
         return endpoints(web, self.snapshot, self._versions)
 
     def _tell_ready(self) -> None:
-        if self._shared is None and self.snapshot().is_ready:
-            self._is_ready = True
+        self._is_ready = self._is_ready or self.snapshot().is_ready
+        if self._shared is None and self._is_ready:
             notify(f"READY=1\nSTATUS=detecting with {len(labels(self._plan))} rules")
 
     async def _watchdog(self) -> None:
@@ -297,28 +300,28 @@ class Station:
             try:
                 plan = await asyncio.to_thread(self._read_again)
                 await self._adopt(plan)
-            except PlanError as error:
-                self._refuse(error.message, error.help)
-            except SourceError as error:
-                self._refuse(str(error), error.help)
+            except Exception as error:  # whatever it is, it must neither end the run nor be the last reading
+                self._refuse(words_of(error), getattr(error, "help", None))
             else:
-                self._reloads.done += 1
-                self._reloads.last_ns = time.time_ns()
-                self._reloads.is_current = True
+                self._reloads.take_over()
                 number = len(labels(plan))
                 text = f"configuration and rules were read again: {number} rules"
                 _LOG.info("%s", text, extra={"fields": {"rules": number}})
             self._tell_ready()
 
     def _refuse(self, reason: str, help_text: str | None) -> None:
-        self._reloads.refused += 1
-        self._reloads.is_current = False
+        self._reloads.refuse()
         text = f"not taken over: {reason}; detection goes on as before"
         _LOG.error("%s", text, extra={"fields": {"reason": reason, "help": help_text}})
         self._raise(reload_refused(reason, help_text))
 
     async def _adopt(self, plan: Plan) -> None:
-        """Go on with another plan. Sources that are as before go on, without a gap; their engines are exchanged."""
+        """Go on with another plan. Sources that are as before go on, without a gap; their engines are exchanged.
+
+        Raises:
+            SourceError: The address for health and metrics is not to be had; nothing has changed.
+        """
+        await self._office.adopt(plan)
         wanted = {source.name: source for source in plan.sources}
         old, self._plan = self._plan, plan
         async with self._lock:
@@ -338,7 +341,7 @@ class Station:
         for source in wanted.values():
             self._begin(source)
         self._warn(tuple(warning for warning in warnings_of(plan) if warning not in warnings_of(old)))
-        await self._office.adopt(plan)
+        self._stop_if_all_ended()
 
     # Alerts
 
@@ -374,6 +377,11 @@ def labels(plan: Plan) -> dict[str, RuleLabels]:
 def warnings_of(plan: Plan) -> tuple[str, ...]:
     """What is unsafe about a plan."""
     return tuple(source.warning for source in plan.sources if source.warning)
+
+
+def words_of(error: Exception) -> str:
+    """What is wrong, as messages say it."""
+    return str(error) if isinstance(error, (PlanError, SourceError)) else reason_of(error)
 
 
 def _cpu_s() -> float:

@@ -11,7 +11,7 @@ import os
 import signal
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from multiprocessing.connection import Connection
 from typing import TypeAlias
@@ -79,11 +79,12 @@ class Report:
     sources: Mapping[str, SourceCounts]
     routes: tuple[RouteStats, ...]
     rss_bytes: int
+    internal: Mapping[str, int] = field(default_factory=dict)
 
     @staticmethod
     def of(snapshot: Snapshot) -> Report:
         """What a snapshot says of the process that made it."""
-        return Report(snapshot.stats, snapshot.sources, snapshot.routes, snapshot.rss_bytes)
+        return Report(snapshot.stats, snapshot.sources, snapshot.routes, snapshot.rss_bytes, snapshot.internal)
 
 
 @dataclass(frozen=True, slots=True)

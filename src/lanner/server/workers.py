@@ -29,12 +29,11 @@ from lanner.outputs.lane import RouteStats
 from lanner.server.desk import Changed, Note, Opened, keep_desk
 from lanner.server.generation import MAX_DEATHS, Death, Generation, Slot, Watcher, end_of, start_process
 from lanner.server.internal import reload_refused, unsafe, worker_lost
-from lanner.server.plan import Plan, PlanError
+from lanner.server.plan import Plan
 from lanner.server.snapshot import Reloads, Snapshot, SourceCounts, Status
-from lanner.server.station import STOP_SIGNALS, Ending, labels, rss_bytes, say_started, warnings_of
+from lanner.server.station import STOP_SIGNALS, Ending, labels, rss_bytes, say_started, warnings_of, words_of
 from lanner.server.systemd import notify, notify_reloading, watchdog_s
 from lanner.server.worker import PARENTS_SIGNALS, Job, Listening, Report, Stage
-from lanner.sources.base import SourceError
 from lanner.sources.listener import reserve
 
 _LOG = logging.getLogger(__name__)
@@ -112,10 +111,12 @@ class Account:
         self.stats = Stats()
         self.sources: dict[str, SourceCounts] = {}
         self.routes: dict[str, RouteStats] = {}
+        self.internal: Counter[str] = Counter()
 
     def add(self, report: Report, *, is_over: bool) -> None:
         """Count what a process has done; one that is over holds nothing and runs nothing any more."""
         self.stats.add(report.stats)
+        self.internal.update(report.internal)
         for name, counts in report.sources.items():
             still = replace(counts, status=Status.STARTING, in_flight_bytes=0) if is_over else counts
             if name not in self.sources:
@@ -192,7 +193,8 @@ class Supervisor:
     def snapshot(self) -> Snapshot:
         """What all processes have done so far."""
         sum_ = Account()
-        sum_.add(Report(self._past.stats, self._past.sources, tuple(self._past.routes.values()), 0), is_over=True)
+        past = self._past
+        sum_.add(Report(past.stats, past.sources, tuple(past.routes.values()), 0, past.internal), is_over=True)
         rss = rss_bytes()
         slots = [slot for generation in self._generations() for slot in generation.slots]
         for report in (*(slot.report for slot in slots), self._desk_report):
@@ -206,7 +208,7 @@ class Supervisor:
             sources={source.name: sum_.sources.get(source.name, SourceCounts()) for source in self._plan.sources},
             routes=tuple(sum_.routes.values()),
             reloads=self._reloads,
-            internal=dict(self._internal),
+            internal=dict(self._internal + sum_.internal),
             workers=self._count,
             worker_restarts=self._restarted + sum(generation.restarted for generation in self._generations()),
             cpu_s=sum(each.ru_utime + each.ru_stime for each in used) + sum(map(_cpu_of, slots)),
@@ -336,6 +338,7 @@ class Supervisor:
             self._leaving.append(generation)
             self._next = None
             self._refuse(f"a worker with the new configuration ended: {death.reason}", None)
+            self._reload_if_wanted()
             return
         then = "" if death.pause_s is None else f", another starts in {death.pause_s:g} s"
         text = f"a worker was lost: {death.reason}{then}"
@@ -358,12 +361,10 @@ class Supervisor:
             plan = self._read_again()
             self._reserve_web(plan)
             self._next = self._begin(plan)
-        except PlanError as error:
-            self._refuse(error.message, error.help)
-        except SourceError as error:
-            self._refuse(str(error), error.help)
         except OSError as error:
             self._refuse(f"no room for other workers: {(error.strerror or str(error)).lower()}", None)
+        except Exception as error:  # whatever it is, it must not end the workers
+            self._refuse(words_of(error), getattr(error, "help", None))
 
     def _take_over(self) -> None:
         """The workers with the new plan listen: those of before may end."""
@@ -373,22 +374,23 @@ class Supervisor:
         if before:
             before.stop()
             self._leaving.append(before)
-        self._reloads.done += 1
-        self._reloads.last_ns = time.time_ns()
-        self._reloads.is_current = True
+        self._reloads.take_over()
         self._end_desk()
         self._start_desk()
         number = len(labels(self._plan))
         text = f"configuration and rules were read again: {number} rules"
         _LOG.info("%s", text, extra={"fields": {"rules": number}})
         self._warn(tuple(text for text in warnings_of(self._plan) if text not in warnings_of(old)))
+        self._reload_if_wanted()
+
+    def _reload_if_wanted(self) -> None:
+        """Do what was asked for while another reading was going on."""
         if self._wants_reload:
             self._wants_reload = False
             self._reload()
 
     def _refuse(self, reason: str, help_text: str | None) -> None:
-        self._reloads.refused += 1
-        self._reloads.is_current = False
+        self._reloads.refuse()
         text = f"not taken over: {reason}; detection goes on as before"
         _LOG.error("%s", text, extra={"fields": {"reason": reason, "help": help_text}})
         self._raise(reload_refused(reason, help_text))

@@ -439,3 +439,36 @@ def test_it_gives_up_when_too_many_die_young_within_a_minute(gap_s: float, is_gi
 def test_workers_that_lived_long_may_all_die_at_once() -> None:
     restarts = Restarts()
     assert [restarts.pause(number, LONG_LIFE_S, 0.0) for number in range(20)] == [0.5] * 20
+
+
+def test_a_reading_that_fails_in_whatever_way_leaves_the_workers_and_what_was_asked_for_meanwhile_is_done() -> None:
+    answers: list[Callable[[], Plan]] = [broken_in_an_unexpected_way, plan_that_cannot_listen, plan]
+
+    def again() -> Plan:
+        return answers.pop(0)()
+
+    found = Run(plan(), again)
+
+    def then(port: int) -> None:
+        if found.ready > 1:
+            terminate(port)
+            return
+        for _ in answers:
+            signal.raise_signal(signal.SIGHUP)
+
+    outcome = found.serve(1, then=then)
+    refused = [text for text in found.said if text.startswith("not taken over: ")]
+    assert [text.partition("; detection")[0] for text in refused] == [
+        "not taken over: a mistake",
+        "not taken over: a worker with the new configuration ended: cannot read `/none.pem`: no such file",
+    ]
+    assert answers == []
+    assert (outcome.stopped, outcome.restarted) == (signal.SIGTERM, 0)
+
+
+def broken_in_an_unexpected_way() -> Plan:
+    raise ValueError("a mistake")
+
+
+def plan_that_cannot_listen() -> Plan:
+    return plan(options=WebhookOptions(port=0, is_tls=True, certificate="/none.pem"))
