@@ -149,7 +149,7 @@ class Lane:
             False when the output fails: what it has taken is only in memory.
         """
         with self._changed:
-            if not (self._is_behind and self._queue.alerts):
+            if not self._is_behind:
                 goal = self._taken
                 self._changed.wait_for(lambda: self._settled >= goal or self._is_failing or self._is_over, patience_s)
                 self._is_behind = self._settled < goal
@@ -343,6 +343,7 @@ class Lane:
         self._queue.forget(number)
         self._settled += number
         self._is_failing = False
+        self._is_behind = self._is_behind and self._queue.alerts > 0
         self._changed.notify_all()
 
     def _pause(self, seconds: float, was_closing: bool) -> bool:
