@@ -16,6 +16,7 @@ import click
 from docs.detections import RULES, default_rules, detections
 from docs.keys import ConfigKey, config_keys
 from docs.markup import between, code, page, table
+from docs.metrics import metrics
 from docs.migration import flags_and_keys
 from docs.providers import managed_clusters
 from docs.rule_tests import rule_tests
@@ -262,6 +263,7 @@ _PAGES: Mapping[str, Callable[[], str]] = {
     "reference/fields.md": _fields,
     "reference/messages.md": _messages,
     "reference/managed-clusters.md": _managed_clusters,
+    "reference/metrics.md": metrics,
     "reference/operators.md": _operators,
     "reference/rule-files.md": _rule_files,
     "reference/rule-tests.md": rule_tests,

@@ -115,6 +115,7 @@ def folder(tmp_path: Path, policy: str, monkeypatch: pytest.MonkeyPatch) -> Path
         "etc/falco/k8s_audit_rules.yaml": RULES,
         "etc/falco/rules.d/shop.yaml": RULES,
         "etc/lanner/lanner.yaml": CONFIGURATION,
+        "etc/lanner/rules.d/shop.yaml": RULES,
     }
     for name in ("audit.log", "extra.json", "attack.jsonl", "logs/2026-11-20.gz", "var/log/kubernetes/audit.log"):
         files[name] = log

@@ -1,5 +1,6 @@
 """What users can name is in the documentation."""
 
+import re
 from collections.abc import Iterator
 
 import click
@@ -11,6 +12,7 @@ from lanner.config.schema import config_schema
 from lanner.diagnostics import CODES
 from lanner.fields.catalogue import FIELDS
 from lanner.rules.keys import ITEMS
+from lanner.server.metrics import LATENCY, METRICS
 from tests.docs.pages import ROOT
 
 
@@ -68,6 +70,14 @@ def test_every_key_of_the_configuration() -> None:
     sections = [each for each in config_schema()["$defs"].values() if each["type"] == "object"]
     keys = {key for section in sections for key in section["properties"]}
     assert [key for key in keys if f"| `{key}` |" not in text] == []
+
+
+def test_every_metric() -> None:
+    names = {LATENCY, *(metric.name for metric in METRICS)}
+    text = page("metrics.md")
+    assert [name for name in names if f"| `{name}` |" not in text] == []
+    guide = (ROOT / "docs" / "guide" / "operations.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\blanner_[a-z_]+", guide)) <= names
 
 
 def test_every_page_is_in_the_navigation() -> None:
