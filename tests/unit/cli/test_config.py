@@ -313,7 +313,7 @@ def test_the_proposals_of_the_example_can_be_put_into_force(lanner: Lanner, conf
     loaded = load_config(str(config), environment={})
     assert loaded.config is not None
     given = {pair[0].text for pair in loaded.root.pairs}
-    assert {"rules_files", "rules", "append_output"} <= given
+    assert {"rules_files", "rules", "append_output", "file_output", "http_output", "webserver"} <= given
     assert given == set(re.findall(r"^#?(\w+):", text, re.MULTILINE))
     assert without_effect(loaded.config, loaded.root) == []
 
