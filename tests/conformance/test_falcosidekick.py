@@ -23,6 +23,7 @@ from lanner.engine.engine import DAMAGED_EVENT
 from lanner.outputs.format import AlertFormat
 from lanner.outputs.http import HttpOptions, HttpOutput
 from lanner.outputs.rate import HELD_BACK, Limiter, RateLimit
+from lanner.server.internal import METRICS, internal_alert, reload_refused, source_failed, unsafe, worker_lost
 from tests.unit.outputs.receivers import Post, alert, web_server
 
 Body = dict[str, Any]
@@ -252,6 +253,11 @@ def internal_alerts(tmp_path: Path) -> Iterator[Alert]:
     held_back = limiter.summary()
     assert held_back is not None
     yield held_back
+    yield reload_refused("the rules have 1 error", None)
+    yield source_failed("webhook", "address already in use", 0.5)
+    yield unsafe("webhook", "nothing asks who posts")
+    yield worker_lost("killed by SIGKILL", None)
+    yield internal_alert(METRICS, lanner.Priority.INFORMATIONAL, "Falco metrics snapshot", {"evt.time": 1})
 
 
 def test_alerts_about_lanner_itself_are_taken(tmp_path: Path) -> None:
