@@ -14,6 +14,7 @@ from typing import Any, get_args, get_type_hints
 
 import click
 from docs.detections import RULES, default_rules, detections
+from docs.internal import internal_alerts
 from docs.keys import ConfigKey, config_keys
 from docs.markup import between, code, page, table
 from docs.metrics import metrics
@@ -261,6 +262,7 @@ _PAGES: Mapping[str, Callable[[], str]] = {
     "reference/diagnostics.md": _diagnostics,
     "reference/falco-flags-and-keys.md": flags_and_keys,
     "reference/fields.md": _fields,
+    "reference/internal-alerts.md": internal_alerts,
     "reference/messages.md": _messages,
     "reference/managed-clusters.md": _managed_clusters,
     "reference/metrics.md": metrics,

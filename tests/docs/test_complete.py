@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import click
 from docs.generate import command_of
+from docs.internal import TEXTS
 
 from lanner.cli.main import COMMANDS, FALCO
 from lanner.condition.operators import MODIFIERS, OPERATORS, TRANSFORMERS
@@ -78,6 +79,15 @@ def test_every_metric() -> None:
     assert [name for name in names if f"| `{name}` |" not in text] == []
     guide = (ROOT / "docs" / "guide" / "operations.md").read_text(encoding="utf-8")
     assert set(re.findall(r"\blanner_[a-z_]+", guide)) <= names
+
+
+def test_every_alert_about_the_program_itself() -> None:
+    """Their names are looked for in the source, so that one which is new cannot be forgotten."""
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src" / "lanner").rglob("*.py"))
+    names = set(re.findall(r'= "((?:Lanner|Falco) internal: .+)"$', sources, re.MULTILINE))
+    assert names == set(TEXTS)
+    text = page("internal-alerts.md")
+    assert [name for name in names if f"| `{name}` |" not in text] == []
 
 
 def test_every_page_is_in_the_navigation() -> None:

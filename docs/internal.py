@@ -1,0 +1,124 @@
+"""The page of the alerts that Lanner raises about itself: rule, priority and fields are those of alerts made here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from docs.markup import code, page, table
+
+from lanner import Engine, compile_rules, load_rules
+from lanner.engine.alert import Alert
+from lanner.engine.engine import DAMAGED_EVENT
+from lanner.outputs.rate import HELD_BACK, Limiter, RateLimit
+from lanner.rules.priority import Priority
+from lanner.server.internal import (
+    METRICS,
+    RELOAD_REFUSED,
+    SOURCE_FAILED,
+    UNSAFE,
+    WORKER_LOST,
+    internal_alert,
+    reload_refused,
+    source_failed,
+    unsafe,
+    worker_lost,
+)
+
+TEXTS = {
+    DAMAGED_EVENT: (
+        "An event was evaluated without a part of it: it is larger than 32 MiB, nested too deeply, cut off, or no "
+        "proper JSON. Padding and nesting are ways to hide something.",
+        "Look at what `origin` sent at that time. If it is an API server's own, large event: nothing.",
+    ),
+    RELOAD_REFUSED: (
+        "Configuration or rules were read again and have errors. What was in use goes on.",
+        "Mend what the messages before it point at; saving the file, or SIGHUP, has it read again.",
+    ),
+    SOURCE_FAILED: (
+        "A source ended, or cannot start, such as when its port is in use. It is started again after a pause that "
+        "grows from half a second to a minute.",
+        "Look at `reason`. Until it runs, `/readyz` answers 503, and its API server repeats its posts.",
+    ),
+    WORKER_LOST: (
+        "With `--workers`: a process that evaluates was killed, or ended by itself. Another one takes its place.",
+        "`killed by SIGKILL` is mostly the kernel, out of memory: give more, or use fewer workers. After five within "
+        "a minute everything ends with status 1.",
+    ),
+    UNSAFE: (
+        "At the start, and when another reading brings it: an address can be reached from other machines, and nothing "
+        "asks who posts.",
+        "Listen on 127.0.0.1, or let only the API servers reach the port.",
+    ),
+    HELD_BACK: (
+        "The output that gets it has a `rate_limit`, and did not get some alerts. It has the highest priority of "
+        "those, and goes to that output alone.",
+        "Look for the others where there is no limit; raise `rate` and `max_burst`, or tune the noisy rule.",
+    ),
+    METRICS: (
+        "At intervals, with `metrics.enabled` and `metrics.output_rule`; see [metrics](metrics.md#snapshots).",
+        "Nothing.",
+    ),
+}
+"""When each is raised, and what to do then, by its rule."""
+
+
+def internal_alerts() -> str:
+    """The text of the page."""
+    intro = (
+        "What Lanner says about itself, as alerts: they go where all alerts go, with the source `internal` and without "
+        "tags, so that whoever watches alerts learns of these too. No rule file defines them, and none can switch them "
+        "off; the keys `rules`, `sources` and `priority` of an output can leave them out there. Their rules are "
+        "counted by the metric `lanner_internal_alerts_total`, but for alerts held back "
+        "(`lanner_output_held_back_total`) and the snapshot of metrics."
+    )
+    alerts = {alert.rule: alert for alert in samples()}
+    rows = ((code(rule), _priority(alerts[rule]), *text, _fields(alerts[rule])) for rule, text in TEXTS.items())
+    example = (
+        "An output for those alone:\n\n"
+        "```yaml\n"
+        "notify_outputs:\n"
+        "  - name: operators\n"
+        "    sources: [internal]\n"
+        "    priority: warning\n"
+        '    urls: ["${OPERATORS_URL}"]\n'
+        "```\n"
+    )
+    return page(
+        "Internal alerts", intro, table(("rule", "priority", "when", "what to do", "`output_fields`"), rows), example
+    )
+
+
+def samples() -> Iterator[Alert]:
+    """One of each."""
+    yield _damaged()
+    yield reload_refused("", None)
+    yield source_failed("", "", 1)
+    yield worker_lost("", None)
+    yield unsafe("", "")
+    limiter = Limiter(RateLimit(rate=1, max_burst=1), 0)
+    for _ in range(2):
+        limiter.admits(unsafe("", ""), 0)
+    summary = limiter.summary()
+    assert summary is not None  # noqa: S101 - INVARIANT: the second one was over the limit
+    yield summary
+    yield internal_alert(METRICS, Priority.INFORMATIONAL, "", {})
+
+
+def _damaged() -> Alert:
+    with TemporaryDirectory() as folder:
+        rules = Path(folder) / "rules.yaml"
+        rules.write_text("[]", encoding="utf-8")
+        loaded = load_rules([rules]).rules
+    assert loaded is not None  # noqa: S101 - INVARIANT: no rules are no mistake
+    [alert] = Engine(compile_rules(loaded)).process(b'{"kind":"Event","auditID":"1","verb":"get"', body=True).alerts
+    return alert
+
+
+def _priority(alert: Alert) -> str:
+    return "that of the others" if alert.rule == HELD_BACK else alert.priority.value
+
+
+def _fields(alert: Alert) -> str:
+    return ", ".join(map(code, alert.output_fields)) if alert.rule != METRICS else ""
