@@ -9,6 +9,7 @@ from glob import glob
 from pathlib import Path
 
 import pytest
+import trustme
 
 from lanner.cli.main import execute
 from tests.docs.pages import ROOT, examples, examples_of
@@ -123,6 +124,7 @@ def folder(tmp_path: Path, policy: str, monkeypatch: pytest.MonkeyPatch) -> Path
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+    trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "lanner.pem"))
     (tmp_path / "src").symlink_to(ROOT / "src")
     monkeypatch.chdir(tmp_path)
     return tmp_path
