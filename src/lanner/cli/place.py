@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 DEFAULT_SOURCE = "http://127.0.0.1:9765/k8s-audit"
 
+_WEBSERVER = "webserver"
+
 EVENT_SOURCE = "k8s_audit"
 """What Falco calls the events of all these places."""
 
@@ -85,8 +87,13 @@ def _configured(settings: Settings) -> Iterator[Place]:
     yield from map(_of_plugin, settings.plugins)
     yield from _of_sources(settings)
     if settings.audit_endpoint:
+        if settings.config and any(entry.name == _WEBSERVER for entry in settings.config.sources):
+            raise Failure(
+                f"two sources have the name `{_WEBSERVER}`",
+                "it is that of `webserver.k8s_audit_endpoint`: choose another",
+            )
         certificate = {"sslCertificate": settings.audit_certificate} if settings.audit_certificate else {}
-        yield Place("webserver", settings.audit_endpoint, certificate, is_configured=True, is_wanted=True)
+        yield Place(_WEBSERVER, settings.audit_endpoint, certificate, is_configured=True, is_wanted=True)
 
 
 def _of_plugin(plugin: LoadedPlugin) -> Place:

@@ -17,6 +17,7 @@ from lanner.sources.receiver import ASGIApp, Receive, Scope, Send
 METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _JSON = b"application/json"
 _NOT_FOUND = 404
+_NOT_ALLOWED = 405
 
 Answer = tuple[int, bytes, bytes]
 """Status, content type, body."""
@@ -61,7 +62,7 @@ def _app(answer: Callable[[], Answer]) -> ASGIApp:
         if scope["method"] in ("GET", "HEAD"):
             await _send(send, answer(), has_body=scope["method"] == "GET")
         else:
-            await _send(send, (405, b"text/plain", b"only GET"), has_body=True)
+            await _send(send, (_NOT_ALLOWED, b"text/plain", b"only GET"), has_body=True)
 
     return app
 
@@ -73,6 +74,8 @@ async def _missing(scope: Scope, receive: Receive, send: Send) -> None:
 async def _send(send: Send, answer: Answer, *, has_body: bool) -> None:
     status, kind, body = answer
     headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+    if status == _NOT_ALLOWED:
+        headers.append((b"allow", b"GET, HEAD"))
     if status >= 400:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})

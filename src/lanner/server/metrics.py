@@ -95,8 +95,9 @@ def _info(labels: Callable[[], Labels]) -> Callable[[Snapshot], Iterable[Sample]
 
 def _files(which: Literal["rules", "config"]) -> Callable[[Snapshot], Iterable[Sample]]:
     def samples(snapshot: Snapshot) -> Iterator[Sample]:
-        for path, digest in getattr(snapshot.files, which).items():
-            yield {"file_name": Path(path).name, "sha256": digest}, 1
+        found = {(Path(path).name, digest) for path, digest in getattr(snapshot.files, which).items()}
+        for name, digest in sorted(found):  # files of two folders may have the same name, and hold the same
+            yield {"file_name": name.encode(errors="replace").decode(), "sha256": digest}, 1
 
     return samples
 

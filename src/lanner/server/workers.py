@@ -29,12 +29,15 @@ from lanner.outputs.lane import RouteStats
 from lanner.server.desk import Changed, Note, Opened, keep_desk
 from lanner.server.generation import MAX_DEATHS, Death, Generation, Slot, Watcher, end_of, start_process
 from lanner.server.internal import reload_refused, unsafe, worker_lost
+from lanner.server.office import Reserved
 from lanner.server.plan import Plan
 from lanner.server.snapshot import Reloads, Snapshot, SourceCounts, Status
 from lanner.server.station import STOP_SIGNALS, Ending, labels, rss_bytes, say_started, warnings_of, words_of
 from lanner.server.systemd import notify, notify_reloading, watchdog_s
 from lanner.server.worker import PARENTS_SIGNALS, Job, Listening, Report, Stage
+from lanner.sources.base import SourceError
 from lanner.sources.listener import reserve
+from lanner.sources.webhook import WebhookOptions
 
 _LOG = logging.getLogger(__name__)
 
@@ -136,7 +139,7 @@ class Supervisor:
         self._count = count
         self._versions = versions
         self._resources = ExitStack()
-        self._reserved: dict[tuple[str, int], tuple[str, int]] = {}
+        self._reserved: dict[tuple[str, int, int], tuple[str, int]] = {}
         self._past = Account()
         self._internal: Counter[str] = Counter()
         self._reloads = Reloads()
@@ -275,11 +278,9 @@ class Supervisor:
     # Workers
 
     def _begin(self, plan: Plan) -> Generation:
-        addresses = {
-            source.name: self._reserve(source.webhook.host, source.webhook.port)
-            for source in plan.sources
-            if source.webhook
-        }
+        webhooks = _webhooks(plan)
+        taken = [(each.host, each.port) for each in webhooks.values()]
+        addresses = {name: self._reserve(*taken[at], taken[:at].count(taken[at])) for at, name in enumerate(webhooks)}
         generation = Generation(
             Job(plan, addresses),
             [Slot(number) for number in range(self._count)],
@@ -310,17 +311,35 @@ class Supervisor:
         if self._desk:
             self._desk[1].close()
 
-    def _reserve(self, host: str, port: int) -> tuple[str, int]:
-        """Keep an address for the workers, for as long as the run lasts; port 0 stays the one that was found."""
-        if (host, port) not in self._reserved:
+    def _reserve(self, host: str, port: int, before: int) -> tuple[str, int]:
+        """Keep an address for the workers, for as long as the run lasts; port 0 stays the one that was found.
+
+        Args:
+            host: Where to listen.
+            port: Likewise.
+            before: How many of the same plan asked for the same before; port 0 is another one for each of them.
+
+        Raises:
+            SourceError: The address is not to be had, or another of the same plan has it: the kernel would give
+                connections now to the one, now to the other.
+        """
+        if before and port:
+            help_text = "give each source, and `webserver`, a port of its own"
+            raise SourceError(f"{host}:{port}", "address already in use", help_text, action="listen on")
+        key = host, port, before
+        if key not in self._reserved:
             kept: socket.socket = self._resources.enter_context(reserve(host, port))
             address, number = kept.getsockname()[:2]
-            self._reserved[host, port] = address if host else "", number
-        return self._reserved[host, port]
+            self._reserved[key] = address if host else "", number
+        return self._reserved[key]
 
-    def _reserve_web(self, plan: Plan) -> None:
-        if plan.web and plan.web.listening:
-            self._reserve(plan.web.listening.host, plan.web.listening.port)
+    def _reserve_web(self, plan: Plan) -> Reserved:
+        """Keep the address for health and metrics, if it has one; sources that ask for the same come before it."""
+        if not plan.web or not plan.web.listening:
+            return {}
+        at = plan.web.listening.host, plan.web.listening.port
+        before = [(each.host, each.port) for each in _webhooks(plan).values()].count(at)
+        return {at: self._reserve(*at, before)}
 
     def _ready(self, generation: Generation) -> None:
         if generation is self._next:
@@ -399,7 +418,7 @@ class Supervisor:
     # The desk
 
     def _start_desk(self) -> None:
-        arguments = (self._plan, self.snapshot(), self._versions, self._reserved)
+        arguments = (self._plan, self.snapshot(), self._versions, self._reserve_web(self._plan))
         try:
             self._desk = start_process(keep_desk, arguments, self._release, name="desk")
         except OSError as error:
@@ -461,6 +480,10 @@ class Supervisor:
         for text in texts:
             _LOG.warning("%s", text)
             self._raise(unsafe("webhook", text))
+
+
+def _webhooks(plan: Plan) -> dict[str, WebhookOptions]:
+    return {source.name: source.webhook for source in plan.sources if source.webhook}
 
 
 def _cpu_of(slot: Slot) -> float:
