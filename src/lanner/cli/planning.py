@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-_DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
+_DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?", re.ASCII)
 _UNITS_MS = (31_536_000_000, 604_800_000, 86_400_000, 3_600_000, 60_000, 1000, 1)
 
 _MIN_INTERVAL_MS = 100
@@ -214,7 +214,7 @@ def _interval_ms(text: str) -> int:
     found = _DURATION.fullmatch("".join(text.split()))
     parts = found.groups() if found else ()
     interval = sum(int(part or 0) * unit for part, unit in zip(parts, _UNITS_MS, strict=False))
-    interval = int(text) if text.isdecimal() else interval
+    interval = int(text) if text.isascii() and text.isdecimal() else interval
     if interval < _MIN_INTERVAL_MS:
         raise Failure(f"`metrics.interval`: `{text}` is no time of at least 100 ms", "write it like `15m`, `1h30m`")
     return interval
