@@ -148,7 +148,7 @@ def _figures(snapshot: Snapshot) -> Figures:
         state += f", {snapshot.workers} workers"
     if snapshot.worker_restarts:
         state += f", {snapshot.worker_restarts} restarted"
-    lost = {"undelivered": sum(sum(route.dropped.values()) for route in snapshot.routes)}
+    lost = {"undelivered": snapshot.undelivered}
     return Figures(snapshot.stats, state, is_well=not waiting and snapshot.reloads.is_current, lost=lost)
 
 

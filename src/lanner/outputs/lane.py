@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import Counter
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from lanner.engine.alert import Alert
+from lanner.outputs.notices import Notices
 from lanner.outputs.queue import MemoryQueue, Queue, QueueLimits, size_of
 from lanner.outputs.rate import Limiter, RateLimit
 from lanner.outputs.selection import OutputFilter
@@ -20,7 +20,6 @@ from lanner.outputs.sink import GoneError, RefusedError, Sink
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 30.0
 _LONGEST_CLOSING_PAUSE_S = 0.5
-_NOTICE_S = 60.0
 
 
 class DropReason(StrEnum):
@@ -120,7 +119,7 @@ class Lane:
         self.route = route
         self._clock = clock
         self._report = report
-        self._notices = _Notices(clock)
+        self._notices = Notices(clock)
         self._queue = queue if queue is not None else MemoryQueue(route.limits)
         self._limiter = Limiter(route.rate, clock()) if route.rate else None
         self._counts: Counter[str] = Counter()
@@ -374,25 +373,6 @@ class Lane:
 
     def _must_stop(self) -> bool:
         return self._is_over or (self._closes_at is not None and self._clock() >= self._closes_at)
-
-
-class _Notices:
-    """What there is to say: each kind of thing at most once a minute. Used under its lane's lock."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._said_at: dict[str, float] = {}
-        self._texts: list[str] = []
-
-    def add(self, kind: str, text: str) -> None:
-        now = self._clock()
-        if now - self._said_at.get(kind, -math.inf) >= _NOTICE_S:
-            self._said_at[kind] = now
-            self._texts.append(text)
-
-    def take(self) -> list[str]:
-        texts, self._texts = self._texts, []
-        return texts
 
 
 def _reason(error: Exception) -> str:

@@ -172,16 +172,6 @@ def _boot_ns() -> int:
     return time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
-def uptime_s(snapshot: Snapshot) -> float:
-    """How long the run has lasted, in seconds."""
-    return max(0.0, (time.time_ns() - snapshot.started_ns) / 1e9)
-
-
-def queue_drops(snapshot: Snapshot) -> int:
-    """Alerts that an output should have got and never will."""
-    return sum(number for route in snapshot.routes for number in route.dropped.values())
-
-
 METRICS: tuple[Metric, ...] = (
     Metric(
         "falcosecurity_falco_version_info",
@@ -239,7 +229,13 @@ METRICS: tuple[Metric, ...] = (
         "When the configuration in use was read, in nanoseconds since the epoch.",
         _one(lambda snapshot: snapshot.reloads.last_ns),
     ),
-    Metric("falcosecurity_falco_duration_seconds_total", "counter", "", "How long the run has lasted.", _one(uptime_s)),
+    Metric(
+        "falcosecurity_falco_duration_seconds_total",
+        "counter",
+        "",
+        "How long the run has lasted.",
+        _one(lambda snapshot: snapshot.uptime_s),
+    ),
     Metric(
         "falcosecurity_falco_host_boot_timestamp_nanoseconds",
         "gauge",
@@ -259,7 +255,7 @@ METRICS: tuple[Metric, ...] = (
         "gauge",
         "",
         "Processor time of all processes of the run, beside the time that it has lasted; 1 is one processor.",
-        _one(lambda snapshot: snapshot.cpu_s / max(uptime_s(snapshot), 0.001)),
+        _one(lambda snapshot: snapshot.cpu_s / max(snapshot.uptime_s, 0.001)),
     ),
     Metric(
         "falcosecurity_falco_memory_rss_bytes",
@@ -273,7 +269,7 @@ METRICS: tuple[Metric, ...] = (
         "counter",
         "",
         "Alerts that an output should have got and never will.",
-        _one(queue_drops),
+        _one(lambda snapshot: snapshot.undelivered),
     ),
     Metric(
         "falcosecurity_falco_rules_matches_total",

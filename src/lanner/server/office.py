@@ -19,7 +19,6 @@ from lanner.rules.priority import Priority
 from lanner.rules.versions import FALCO
 from lanner.server.endpoints import by_path, endpoints
 from lanner.server.internal import METRICS, internal_alert
-from lanner.server.metrics import queue_drops, uptime_s
 from lanner.server.plan import Plan, SnapshotPlan, WebPlan
 from lanner.server.snapshot import Snapshot
 from lanner.server.watch import watch
@@ -148,10 +147,10 @@ def snapshot_fields(
         "falco.version": str(FALCO),
         "falco.start_ts": snapshot.started_ns,
         "falco.reload_ts": snapshot.reloads.last_ns,
-        "falco.duration_sec": int(uptime_s(snapshot)),
+        "falco.duration_sec": int(snapshot.uptime_s),
         "falco.kernel_release": os.uname().release,
         "falco.host_num_cpus": os.cpu_count() or 1,
-        "falco.outputs_queue_num_drops": queue_drops(snapshot),
+        "falco.outputs_queue_num_drops": snapshot.undelivered,
         "falco.num_evts": snapshot.stats.events,
         "falco.num_evts_prev": last[0] if last else 0,
         "scap.engine_name": "source_plugin",
@@ -168,7 +167,7 @@ def snapshot_fields(
                 fields[f"falco.rules.{_sanitized(name)}"] = number
     if plan.has_resources:
         rss = snapshot.rss_bytes
-        usage = 100 * snapshot.cpu_s / max(uptime_s(snapshot), 0.001)
+        usage = 100 * snapshot.cpu_s / max(snapshot.uptime_s, 0.001)
         fields["falco.cpu_usage_perc"] = round(usage, 1)
         fields |= {"falco.memory_rss_mb": round(rss / _MEGABYTE, 1)} if plan.in_megabytes else {"falco.memory_rss": rss}
     return fields

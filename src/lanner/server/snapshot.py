@@ -162,6 +162,16 @@ class Snapshot:
     rss_bytes: int = 0
 
     @property
+    def uptime_s(self) -> float:
+        """How long the run has lasted, in seconds."""
+        return max(0.0, (time.time_ns() - self.started_ns) / 1e9)
+
+    @property
+    def undelivered(self) -> int:
+        """Alerts that an output should have got and never will."""
+        return sum(number for route in self.routes for number in route.dropped.values())
+
+    @property
     def is_ready(self) -> bool:
         """Whether events of all sources are taken."""
         return all(counts.status.is_well for counts in self.sources.values())

@@ -10,31 +10,29 @@ from __future__ import annotations
 
 import gc
 import logging
-import math
 import os
 import resource
 import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 
 from lanner.engine.alert import Alert
-from lanner.engine.stats import Stats
-from lanner.outputs.lane import RouteStats
+from lanner.server.account import Account, cpu_of
+from lanner.server.chores import Chore, taken_over
 from lanner.server.desk import Changed, Note, Opened, keep_desk
 from lanner.server.generation import MAX_DEATHS, Death, Generation, Slot, Watcher, end_of, start_process
 from lanner.server.internal import reload_refused, unsafe, worker_lost
 from lanner.server.office import Reserved
 from lanner.server.plan import Plan
-from lanner.server.snapshot import Reloads, Snapshot, SourceCounts, Status
+from lanner.server.snapshot import Reloads, Snapshot, SourceCounts
 from lanner.server.station import STOP_SIGNALS, Ending, labels, rss_bytes, say_started, warnings_of, words_of
 from lanner.server.systemd import notify, notify_reloading, watchdog_s
-from lanner.server.worker import PARENTS_SIGNALS, Job, Listening, Report, Stage
+from lanner.server.worker import PARENTS_SIGNALS, Job, Listening, Report
 from lanner.sources.base import SourceError
 from lanner.sources.listener import reserve
 from lanner.sources.webhook import WebhookOptions
@@ -86,50 +84,6 @@ def run_workers(
         gc.unfreeze()
 
 
-@dataclass(slots=True)
-class Chore:
-    """What is done again and again.
-
-    Attributes:
-        every_s: Seconds between two times.
-        do: Does it.
-    """
-
-    every_s: float
-    do: Callable[[], None]
-    _last: float = -math.inf
-
-    def tick(self) -> None:
-        """Do it, if it is time."""
-        now = time.monotonic()
-        if now - self._last >= self.every_s:
-            self._last = now
-            self.do()
-
-
-class Account:
-    """What processes have done that are no more."""
-
-    def __init__(self) -> None:
-        self.stats = Stats()
-        self.sources: dict[str, SourceCounts] = {}
-        self.routes: dict[str, RouteStats] = {}
-        self.internal: Counter[str] = Counter()
-
-    def add(self, report: Report, *, is_over: bool) -> None:
-        """Count what a process has done; one that is over holds nothing and runs nothing any more."""
-        self.stats.add(report.stats)
-        self.internal.update(report.internal)
-        for name, counts in report.sources.items():
-            still = replace(counts, status=Status.STARTING, in_flight_bytes=0) if is_over else counts
-            if name not in self.sources:
-                self.sources[name] = SourceCounts()
-            self.sources[name].merge(still)
-        for route in report.routes:
-            before = self.routes.get(route.name)
-            self.routes[route.name] = before + route if before else route
-
-
 class Supervisor:
     """The parent."""
 
@@ -172,7 +126,7 @@ class Supervisor:
 
     def run(self, watch: Callable[[Snapshot], None] | None = None) -> Ending:
         """As `run_workers`."""
-        with _signals() as signals:
+        with taken_over(PARENTS_SIGNALS) as signals:
             self._current = self._begin(self._plan)
             self._reserve_web(self._plan)
             self._start_desk()
@@ -214,7 +168,7 @@ class Supervisor:
             internal=dict(self._internal + sum_.internal),
             workers=self._count,
             worker_restarts=self._restarted + sum(generation.restarted for generation in self._generations()),
-            cpu_s=sum(each.ru_utime + each.ru_stime for each in used) + sum(map(_cpu_of, slots)),
+            cpu_s=sum(each.ru_utime + each.ru_stime for each in used) + sum(map(cpu_of, slots)),
             rss_bytes=rss,
         )
 
@@ -484,32 +438,3 @@ class Supervisor:
 
 def _webhooks(plan: Plan) -> dict[str, WebhookOptions]:
     return {source.name: source.webhook for source in plan.sources if source.webhook}
-
-
-def _cpu_of(slot: Slot) -> float:
-    """Processor time of a worker so far, in seconds."""
-    if slot.process is None or slot.process.pid is None or slot.stage is Stage.STARTED:
-        return 0.0
-    try:
-        with open(f"/proc/{slot.process.pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-@contextmanager
-def _signals() -> Iterator[int]:
-    """Take over the signals that the parent obeys: their numbers can be read from the descriptor, a byte each."""
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    before_fd = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    before = {number: signal.signal(number, lambda number, frame: None) for number in PARENTS_SIGNALS}
-    try:
-        yield reader
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(before_fd)
-        os.close(reader)
-        os.close(writer)
