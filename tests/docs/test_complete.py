@@ -78,7 +78,7 @@ def test_every_metric() -> None:
     text = page("metrics.md")
     assert [name for name in names if f"| `{name}` |" not in text] == []
     guide = (ROOT / "docs" / "guide" / "operations.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"\blanner_[a-z_]+", guide)) <= names
+    assert set(re.findall(r"\b(?:lanner|falcosecurity)_[a-z_]+[a-z]", guide)) <= names
 
 
 def test_every_alert_about_the_program_itself() -> None:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import as_file, files
-from typing import TYPE_CHECKING
 
 from lanner.cli.delivery import configured_routes
 from lanner.cli.detection import compile_settings
@@ -17,6 +16,7 @@ from lanner.cli.place import Place, choose_places, select_places
 from lanner.cli.settings import Settings
 from lanner.compiler.ruleset import RuleSet
 from lanner.config.models import Config, Metrics, Webserver
+from lanner.config.routing import stamp
 from lanner.outputs.stdout import Lines
 from lanner.server.plan import Files, Hooks, Plan, PlanError, SnapshotPlan, SourcePlan, WebPlan
 from lanner.server.watch import digests
@@ -24,9 +24,6 @@ from lanner.sources.base import Limits, Source, SourceError
 from lanner.sources.follow import FollowSource, StdinSource
 from lanner.sources.listener import tls_context
 from lanner.sources.webhook import WebhookOptions, WebhookSource
-
-if TYPE_CHECKING:
-    pass
 
 _LOG = logging.getLogger(__name__)
 
@@ -118,7 +115,7 @@ class Planner:
         is_open = not options.is_loopback
         return SourcePlan(
             name=place.name,
-            made_of=options,
+            made_of=(options, _certificate(options)),
             rules=rules,
             open=lambda hooks: _webhook(options, hooks),
             webhook=options,
@@ -174,6 +171,11 @@ def _check_certificate(options: WebhookOptions) -> None:
             raise Failure(str(error), error.help, ExitCode.FAILED) from error
 
 
+def _certificate(options: WebhookOptions) -> object:
+    """What tells the certificate and the key from those that take their names when they are renewed."""
+    return [stamp(path) for path in (options.certificate, options.key or "")] if options.is_tls else None
+
+
 def _web(server: Webserver, settings: Settings) -> WebPlan | None:
     """What the configuration's web server serves; where it takes posts too, all is at the port of that source."""
     if not server.enabled:
@@ -188,7 +190,12 @@ def _web(server: Webserver, settings: Settings) -> WebPlan | None:
         certificate=server.ssl_certificate,
     )
     _check_certificate(listening)
-    return WebPlan(listening=listening, health_path=path, has_metrics=server.prometheus_metrics_enabled)
+    return WebPlan(
+        listening=listening,
+        health_path=path,
+        has_metrics=server.prometheus_metrics_enabled,
+        certificate=_certificate(listening),
+    )
 
 
 def _snapshots(metrics: Metrics) -> SnapshotPlan | None:

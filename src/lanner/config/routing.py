@@ -120,7 +120,7 @@ def _routes(config: Config, makings: Makings) -> Iterator[Route]:
             rate=_rate(section.rate_limit),
             limits=limits,
             is_awaited=key == "stdout_output",
-            made_of=(section, makings.format, [_stamp(getattr(section, file, "")) for file in _FILES]),
+            made_of=(section, makings.format, [stamp(getattr(section, file, "")) for file in _FILES]),
         )
 
 
@@ -160,8 +160,8 @@ def _rate(keys: RateKeys) -> RateLimit | None:
     return RateLimit(rate=keys.rate, max_burst=keys.max_burst, summary_s=keys.summary_s) if keys.rate else None
 
 
-def _stamp(path: str) -> tuple[int, int] | None:
-    """What tells a certificate from the one that took its name: an output is made anew for it."""
+def stamp(path: str) -> tuple[int, int] | None:
+    """What tells a certificate from the one that took its name: what is made with it is made anew then."""
     try:
         found = os.stat(path)
     except OSError:

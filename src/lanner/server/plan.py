@@ -60,11 +60,13 @@ class WebPlan:
         listening: Where, on a port of its own; None: at the webhook of the first source.
         health_path: Where it says whether it is alive.
         has_metrics: Whether there are `/metrics`.
+        certificate: What tells the certificate from a renewed one with the same name.
     """
 
     listening: WebhookOptions | None
     health_path: str = "/healthz"
     has_metrics: bool = False
+    certificate: object = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
