@@ -348,8 +348,7 @@ class Supervisor:
             before.stop()
             self._leaving.append(before)
         self._reloads.take_over()
-        self._end_desk()
-        self._start_desk()
+        self._exchange_desk()
         number = len(labels(self._plan))
         text = f"configuration and rules were read again: {number} rules"
         _LOG.info("%s", text, extra={"fields": {"rules": number}})
@@ -377,6 +376,14 @@ class Supervisor:
             self._desk = start_process(keep_desk, arguments, self._release, name="desk")
         except OSError as error:
             self._lose_desk((error.strerror or str(error)).lower())
+
+    def _exchange_desk(self) -> None:
+        """Start a desk for the plan at hand, then have the one of before end, so that health is answered meanwhile."""
+        before, self._desk = self._desk, None
+        self._start_desk()
+        after, self._desk = self._desk, before
+        self._end_desk()
+        self._desk = after
 
     def _hear_desk(self) -> None:
         assert self._desk is not None  # noqa: S101 - INVARIANT: it was waited for
