@@ -14,7 +14,9 @@ from lanner.cli.configuration import find_config, load_or_fail, tell_of_warnings
 from lanner.cli.diagnostics import show, totals
 from lanner.cli.messages import ColorChoice, Console, ExitCode, say
 from lanner.cli.options import color_option, config_option, set_option
+from lanner.cli.settings import settings_of
 from lanner.config.load import LoadedConfig, load_config
+from lanner.config.reader import place_of
 from lanner.config.show import show as rendered
 from lanner.diagnostics import Diagnostic, Diagnostics
 from lanner.diagnostics.render import to_json
@@ -41,7 +43,7 @@ def check(
     Each FILE is a configuration of its own, with the files that it includes.
     """
     loaded = [load_config(path, options) for path in paths]
-    diagnostics = [found for each in loaded for found in (*each.diagnostics, *_plugin_problems(each))]
+    diagnostics = [found for each in loaded for found in _problems(each)]
     files = sum(len(each.files) for each in loaded)
     if output_format == "json":
         click.echo(json.dumps(to_json(sorted(diagnostics, key=attrgetter("file_name", "place"))), indent=2))
@@ -69,6 +71,22 @@ def show_config(config_file: str | None, options: tuple[str, ...], color: ColorC
 def print_example() -> None:
     """Print a short configuration with comments to begin with: the defaults, and proposals."""
     click.echo(files("lanner.data").joinpath("lanner.yaml").read_text(encoding="utf-8"), nl=False)
+
+
+def _problems(loaded: LoadedConfig) -> Sequence[Diagnostic]:
+    return [*loaded.diagnostics, *_plugin_problems(loaded), *_option_problems(loaded)]
+
+
+def _option_problems(loaded: LoadedConfig) -> Sequence[Diagnostic]:
+    """What outputs, the web server and metrics say of their options, such as of files that are not there."""
+    from lanner.cli.planning import settings_problems  # noqa: PLC0415 - it needs much
+
+    found = Diagnostics()
+    if loaded.config is not None:
+        for key, message, help_text in settings_problems(settings_of(loaded, loaded.config)):
+            text = message if f"`{key}`" in message else f"`{key}`: {message}"
+            found.add("LN0502", text, place_of(loaded.root, key), help=help_text)
+    return found.items
 
 
 def _plugin_problems(loaded: LoadedConfig) -> Sequence[Diagnostic]:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import as_file, files
 
 from lanner.cli.delivery import configured_routes
-from lanner.cli.detection import compile_settings
+from lanner.cli.detection import alert_format, compile_settings
 from lanner.cli.messages import Console, ExitCode, Failure, report
 from lanner.cli.place import Place, choose_places, select_places
 from lanner.cli.settings import Settings
 from lanner.compiler.ruleset import RuleSet
 from lanner.config.models import Config, Metrics, Webserver
-from lanner.config.routing import stamp
+from lanner.config.routing import Makings, option_problems, stamp
 from lanner.outputs.stdout import Lines
 from lanner.server.plan import Files, Hooks, Plan, PlanError, SnapshotPlan, SourcePlan, WebPlan
 from lanner.server.watch import digests
@@ -147,6 +147,27 @@ class Planner:
         return FollowSource(place.address, Limits(), from_start=from_start, on_error=_report_source)
 
 
+def settings_problems(settings: Settings) -> Iterator[tuple[str, str, str | None]]:
+    """What would keep a run from starting with these settings: a key, what is wrong, and what to do about it."""
+    config = settings.config or Config()
+    makings = Makings(alert_format(settings), lambda encoding: encoding, _Nowhere(), lambda text: None)
+    for error in option_problems(config, makings):
+        yield error.option, error.message, error.help
+    for key, make in (
+        ("webserver.ssl_certificate", lambda: _web(config.webserver, settings)),
+        ("metrics.interval", lambda: _snapshots(config.metrics)),
+    ):
+        try:
+            make()
+        except Failure as failure:
+            yield key, failure.message, failure.help
+
+
+class _Nowhere:
+    def append(self, lines: bytes) -> None:
+        """Take lines, and forget them."""
+
+
 def is_url(source: str) -> bool:
     """Whether a source is an address to listen on."""
     return source.startswith(("http://", "https://"))
@@ -189,7 +210,11 @@ def _web(server: Webserver, settings: Settings) -> WebPlan | None:
         is_tls=server.ssl_enabled,
         certificate=server.ssl_certificate,
     )
-    _check_certificate(listening)
+    try:
+        _check_certificate(listening)
+    except Failure as failure:
+        help_text = "`webserver.ssl_certificate` names a PEM file with a certificate and its unencrypted key"
+        raise Failure(failure.message, help_text, ExitCode.FAILED) from failure
     return WebPlan(
         listening=listening,
         health_path=path,

@@ -82,12 +82,13 @@ def _configured(config: Config, root: Mapping) -> Table[str, tuple[Plugin, Node]
 
 def _loaded(config: Config, root: Mapping) -> Table[str, Span]:
     """The names of the plugins that are loaded, and where they stand; unlike in Falco they need no entry."""
-    names = (
-        [(plugin.name, _part(node, "name")) for plugin, node in _configured(config, root).values()]
-        if config.load_plugins is None
-        else zip(config.load_plugins, items(root, "load_plugins"), strict=True)
-    )
-    return {name: node.span for name, node in names}
+    entries = [(plugin.name, _part(node, "name")) for plugin, node in _configured(config, root).values()]
+    if config.load_plugins is None:
+        return {name: node.span for name, node in entries}
+    named = [*zip(config.load_plugins, items(root, "load_plugins"), strict=True)]
+    if not any(name in PLUGINS for name, _ in named):
+        named += [(name, node) for name, node in entries if name in PLUGINS]
+    return {name: node.span for name, node in named}
 
 
 def _unknown(name: str, span: Span, diagnostics: Diagnostics) -> None:

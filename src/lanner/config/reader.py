@@ -19,7 +19,7 @@ from msgspec import inspect
 
 from lanner.config.models import Config
 from lanner.config.section import WORDS
-from lanner.diagnostics import Diagnostics
+from lanner.diagnostics import Diagnostics, Span
 from lanner.rules.nodes import Mapping, Node, Scalar, Sequence
 
 Info: TypeAlias = Any
@@ -89,6 +89,20 @@ def items(root: Mapping, name: str) -> tuple[Node, ...]:
     if found is None or (isinstance(found[1], Scalar) and found[1].is_null):
         return ()
     return found[1].items if isinstance(found[1], Sequence) else (found[1],)
+
+
+def place_of(root: Mapping, path: str) -> Span:
+    """Where a key stands, such as `http_output.url` or `notify_outputs[0].urls`; if it is not given, what it is in."""
+    node: Node = root
+    for name in re.findall(r"[^.\[\]]+", path):
+        inner = node.get(name) if isinstance(node, Mapping) else None
+        if inner is not None:
+            node = inner[1]
+        elif isinstance(node, Sequence) and name.isdecimal() and int(name) < len(node.items):
+            node = node.items[int(name)]
+        else:
+            break
+    return node.span
 
 
 def near(word: str, known: list[str]) -> str | None:

@@ -105,6 +105,15 @@ def routes_of(config: Config, makings: Makings) -> tuple[Route, ...]:
     return tuple(_routes(config, makings))
 
 
+def option_problems(config: Config, makings: Makings) -> Iterator[OptionError]:
+    """What is wrong with the options of each output that is enabled; each names the key with its section."""
+    for key, _, make, section in _enabled(config):
+        try:
+            make(section, makings)
+        except OptionError as error:
+            yield OptionError(f"{key}.{error.option}", error.message, error.help)
+
+
 def _routes(config: Config, makings: Makings) -> Iterator[Route]:
     capacity = config.outputs_queue.capacity
     limits = QueueLimits(max_alerts=capacity) if capacity else QueueLimits()

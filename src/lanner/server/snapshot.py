@@ -141,6 +141,7 @@ class Snapshot:
         files: What is in use was made from these.
         internal: Alerts about the program itself, by rule name, that were not raised for an event.
         warnings: What is unsafe about the set-up.
+        is_stopping: Whether the run is about to end.
         workers: Processes that evaluate.
         worker_restarts: How many of them were started in place of others.
         cpu_s: Processor time of all processes of the run, in seconds.
@@ -156,6 +157,7 @@ class Snapshot:
     files: Files = field(default_factory=Files)
     internal: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    is_stopping: bool = False
     workers: int = 1
     worker_restarts: int = 0
     cpu_s: float = 0.0
@@ -173,5 +175,5 @@ class Snapshot:
 
     @property
     def is_ready(self) -> bool:
-        """Whether events of all sources are taken."""
-        return all(counts.status.is_well for counts in self.sources.values())
+        """Whether events of all sources are taken, and will be."""
+        return not self.is_stopping and all(counts.status.is_well for counts in self.sources.values())

@@ -24,6 +24,7 @@ from lanner.server.plan import Hooks, Plan, PlanError, SourcePlan
 from lanner.server.snapshot import Reloads, RuleLabels, Snapshot, SourceCounts, Status
 from lanner.server.systemd import notify, notify_reloading, watchdog_s
 from lanner.sources.base import SourceError, reason_of
+from lanner.sources.listener import bind
 from lanner.sources.receiver import ASGIApp, WebhookStats
 
 _LOG = logging.getLogger(__name__)
@@ -175,6 +176,7 @@ class Station:
             files=self._plan.files,
             internal=dict(self._internal),
             warnings=warnings_of(self._plan),
+            is_stopping=self._over.is_set(),
             cpu_s=_cpu_s(),
             rss_bytes=rss_bytes(),
         )
@@ -319,8 +321,9 @@ class Station:
         """Go on with another plan. Sources that are as before go on, without a gap; their engines are exchanged.
 
         Raises:
-            SourceError: The address for health and metrics is not to be had; nothing has changed.
+            SourceError: An address is not to be had; nothing has changed.
         """
+        self._check_addresses(plan)
         await self._office.adopt(plan)
         wanted = {source.name: source for source in plan.sources}
         old, self._plan = self._plan, plan
@@ -342,6 +345,18 @@ class Station:
             self._begin(source)
         self._warn(tuple(warning for warning in warnings_of(plan) if warning not in warnings_of(old)))
         self._stop_if_all_ended()
+
+    def _check_addresses(self, plan: Plan) -> None:
+        """See that addresses are to be had which were not listened on before.
+
+        Raises:
+            SourceError: One is not.
+        """
+        running = [each.plan.webhook for each in self._sources.values() if each.plan.webhook]
+        listened = {(webhook.host, webhook.port) for webhook in running}
+        for source in plan.sources:
+            if source.webhook and (source.webhook.host, source.webhook.port) not in listened:
+                bind(source.webhook.host, source.webhook.port).close()
 
     # Alerts
 

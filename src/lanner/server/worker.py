@@ -165,6 +165,7 @@ async def _serve(job: Job, parent: Connection, lifeline: Latch) -> Ended | Unabl
         with suppress(BrokenPipeError):
             parent.send(Listening(name, text, url))
             if not waiting:
+                report()  # before others end in its favour, so that the sources never seem to be away
                 parent.send(Stage.LISTENING)
 
     plan = replace(job.plan, web=None, snapshots=None, files=Files())

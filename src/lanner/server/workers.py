@@ -45,6 +45,9 @@ SNAPSHOT_S = 1.0
 WATCH_S = 0.2
 """How often somebody who watches is shown it."""
 
+DESK_START_S = 5.0
+"""How long another desk may take to begin before the one of before it ends all the same."""
+
 DESK_PAUSE_S = 1.0
 """How long a desk that died stays away."""
 
@@ -109,6 +112,7 @@ class Supervisor:
         self._starting: Generation | None = None
         self._leaving: list[Generation] = []
         self._desk: tuple[ForkProcess, Connection] | None = None
+        self._leaving_desk: tuple[ForkProcess, Connection] | None = None
         self._desk_at: float | None = 0.0
         self._desk_report: Report | None = None
         self._said: set[str] = set()
@@ -166,6 +170,7 @@ class Supervisor:
             routes=tuple(sum_.routes.values()),
             reloads=self._reloads,
             internal=dict(self._internal + sum_.internal),
+            is_stopping=self._is_stopping,
             workers=self._count,
             worker_restarts=self._restarted + sum(generation.restarted for generation in self._generations()),
             cpu_s=sum(each.ru_utime + each.ru_stime for each in used) + sum(map(cpu_of, slots)),
@@ -262,8 +267,9 @@ class Supervisor:
         for generation in (self._current, self._next, self._starting, *self._leaving):
             if generation:
                 generation.let_go()
-        if self._desk:
-            self._desk[1].close()
+        for desk in (self._desk, self._leaving_desk):
+            if desk:
+                desk[1].close()
 
     def _reserve(self, host: str, port: int, before: int) -> tuple[str, int]:
         """Keep an address for the workers, for as long as the run lasts; port 0 stays the one that was found.
@@ -404,6 +410,19 @@ class Supervisor:
     def _lose_desk(self, reason: str) -> None:
         self._desk_at = time.monotonic() + DESK_PAUSE_S
         _LOG.error("the process for health and metrics was lost: %s; another one starts", reason)
+
+    def _exchange_desk(self) -> None:
+        """Have another desk begin, and the one before end once the other answers: health is asked all the time."""
+        self._leaving_desk, self._desk = self._desk, None
+        self._start_desk()
+        if self._desk and self._desk[1].poll(DESK_START_S):
+            self._hear_desk()
+        if self._leaving_desk:
+            before, self._leaving_desk = self._leaving_desk, None
+            new, self._desk = self._desk, before
+            report, self._desk_report = self._desk_report, None
+            self._end_desk()
+            self._desk, self._desk_report = new, report
 
     def _clear_desk(self) -> str:
         assert self._desk is not None  # noqa: S101 - INVARIANT: who clears it has seen it

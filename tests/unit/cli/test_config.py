@@ -306,7 +306,10 @@ def test_the_example_sets_what_is_the_default_anyway(lanner: Lanner, config: Pat
     assert (plugin.name, plugin.open_params) == ("k8saudit", DEFAULT_SOURCE)
 
 
-def test_the_proposals_of_the_example_can_be_put_into_force(lanner: Lanner, config: Path) -> None:
+def test_the_proposals_of_the_example_can_be_put_into_force(
+    lanner: Lanner, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ON_CALL_URL", "json://localhost/")
     text = lanner("config", "example").out
     config.write_text(proposals(text))
     assert lanner("config", "check", config).err == "no problems\n"
@@ -424,3 +427,31 @@ def test_a_rule_that_a_static_field_decides_has_no_code_for_it(tmp_path: Path) -
     compiled = compile_rules(loaded)
     assert "static" not in compiled.source(("ResponseComplete", "get", None, None, "eve"))
     assert "'In Production'" not in compiled.source(("ResponseComplete", "get", None, None, "eve"))
+
+
+# What keeps a run from starting
+
+
+def test_a_check_tells_what_would_keep_a_run_from_starting(lanner: Lanner, config: Path) -> None:
+    config.write_text(
+        "metrics: {enabled: true, interval: 10x, output_rule: true}\nfile_output: {enabled: true}\n"
+        "webserver: {enabled: true, ssl_enabled: true, ssl_certificate: /none.pem}\n"
+        "http_output: {enabled: true, url: 'https://x/', mtls: true, client_cert: /none.pem}\n"
+    )
+    ran = lanner("config", "check", "--format", "json", config)
+    assert ran.code == 2
+    found = {each["message"].split("`")[1]: each["line"] for each in json.loads(ran.out)["diagnostics"]}
+    assert found == {
+        "metrics.interval": 1,
+        "file_output.filename": 2,
+        "webserver.ssl_certificate": 3,
+        "http_output.client_cert": 4,
+    }
+
+
+def test_a_plugin_of_falcos_stock_configuration_gives_events(tmp_path: Path) -> None:
+    """There `load_plugins` is there, and empty."""
+    path = tmp_path / "falco.yaml"
+    path.write_text("plugins: [{name: container}, {name: k8saudit, open_params: 'http://:1/x'}]\nload_plugins: []\n")
+    [place] = choose_places(None, read_settings(str(path), (), (), Console(quiet=True)))
+    assert (place.name, place.address) == ("k8saudit", "http://:1/x")

@@ -263,7 +263,7 @@ def test_other_texts_are_no_options(tmp_path: Path, init_config: str) -> None:
         ("", None, ["k8saudit"]),
         ("load_plugins: [json]", ["json"], []),
         ("load_plugins: [k8saudit, json]", ["k8saudit", "json"], ["k8saudit"]),
-        ("load_plugins: []", None, []),
+        ("load_plugins: []", None, ["k8saudit"]),
     ],
 )
 def test_plugins_that_are_named_count_as_loaded(
