@@ -174,7 +174,7 @@ class _Matrix:
         self.rows: dict[str | tuple[str, str], Row] = {}
         merged: dict[tuple[str | tuple[str, str], str], Cell] = {}
         self._targets: dict[str | tuple[str, str], list[Target]] = {}
-        for target in {*RESOURCES, *(target for target, _ in self._cells)}:
+        for target in dict.fromkeys((*RESOURCES, *(target for target, _ in self._cells))):
             name = _name(target)
             self._targets.setdefault(name, []).append(target)
             for verb in _verbs(target):
@@ -201,8 +201,8 @@ class _Matrix:
         rest = (_OTHER, _OTHER_PATHS)
         if any(_levels(self.rows[name]) != _levels(everyone.rows[name]) for name in rest):
             return self.rules()
-        names = {*self.rows, *everyone.rows}.difference(rest)
-        rows = {name: self.rows.get(name, self._rest(name)) for name in names}
+        names = dict.fromkeys((*self.rows, *everyone.rows))
+        rows = {name: self.rows.get(name, self._rest(name)) for name in names if name not in rest}
         return self._made(
             {
                 name: row

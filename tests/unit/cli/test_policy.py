@@ -1,6 +1,9 @@
 """`lanner policy`."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,6 +81,28 @@ def test_the_generated_policy_feeds_the_rules(lanner: Lanner, tmp_path: Path, ru
     assert ran.err.endswith("which feed all that can fire\n")
     (tmp_path / "made.yaml").write_text(ran.out)
     assert lanner("policy", "check", tmp_path / "made.yaml", "-r", rules).code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "policy_file"),
+    [
+        (["policy", "generate"], None),
+        (["init", "--distribution", "k3s", "--output", "out"], "out/audit-policy.yaml"),
+    ],
+)
+def test_the_same_rules_give_the_same_policy_in_every_process(
+    arguments: list[str], policy_file: str | None, tmp_path: Path
+) -> None:
+    found = set()
+    for seed in "12":
+        folder = tmp_path / seed
+        folder.mkdir()
+        command = [sys.executable, "-m", "lanner", *arguments]
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True)
+        found.add((folder / policy_file).read_bytes() if policy_file else ran.stdout)
+    assert len(found) == 1
+    assert b"kind: Policy" in found.pop()
 
 
 def test_the_volume_is_measured_on_a_sample(lanner: Lanner, tmp_path: Path, rules: Path) -> None:
