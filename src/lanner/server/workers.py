@@ -383,14 +383,6 @@ class Supervisor:
         except OSError as error:
             self._lose_desk((error.strerror or str(error)).lower())
 
-    def _exchange_desk(self) -> None:
-        """Start a desk for the plan at hand, then have the one of before end, so that health is answered meanwhile."""
-        before, self._desk = self._desk, None
-        self._start_desk()
-        after, self._desk = self._desk, before
-        self._end_desk()
-        self._desk = after
-
     def _hear_desk(self) -> None:
         assert self._desk is not None  # noqa: S101 - INVARIANT: it was waited for
         try:
@@ -419,10 +411,9 @@ class Supervisor:
             self._hear_desk()
         if self._leaving_desk:
             before, self._leaving_desk = self._leaving_desk, None
-            new, self._desk = self._desk, before
-            report, self._desk_report = self._desk_report, None
+            after, self._desk = self._desk, before
             self._end_desk()
-            self._desk, self._desk_report = new, report
+            self._desk = after
 
     def _clear_desk(self) -> str:
         assert self._desk is not None  # noqa: S101 - INVARIANT: who clears it has seen it

@@ -306,6 +306,7 @@ def test_the_example_sets_what_is_the_default_anyway(lanner: Lanner, config: Pat
     assert (plugin.name, plugin.open_params) == ("k8saudit", DEFAULT_SOURCE)
 
 
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # Apprise's
 def test_the_proposals_of_the_example_can_be_put_into_force(
     lanner: Lanner, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
