@@ -585,17 +585,17 @@ def test_exit_status(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) 
     assert capfdbinary.readouterr().err
 
 
-def test_messages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_messages(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Prints `Fri … Opening event source` on standard error with `log_stderr`, and sends it to syslog by default."""
     rules, config = tmp_path / "rules.yaml", tmp_path / "falco.yaml"
     rules.write_text(rule("A", "ka.verb=create"))
     config.write_text("engine: {kind: kmod}\n")
     words = ["run", "--dry-run", "-r", str(rules), "-c", str(config)]
     assert execute(words) == 0
-    line = json.loads(capsys.readouterr().err)
+    line = json.loads(capfd.readouterr().err)
     assert (line["level"], line["message"]) == ("notice", "without effect: engine")
     assert execute([*words, "-o", "log_stderr=false"]) == 0
-    assert capsys.readouterr().err == ""
+    assert capfd.readouterr().err == ""
     assert not load_config(str(config)).config.log_syslog  # type: ignore[union-attr]  # it has no errors
 
 

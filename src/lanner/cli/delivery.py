@@ -51,14 +51,9 @@ def configured_routes(config: Config, settings: Settings, console: Console, stdo
         raise Failure(str(error), error.help) from error
 
 
-def routes_of_scan(config: Config, settings: Settings, console: Console, stdout: Lines) -> tuple[Route, ...]:
-    """The route to standard output, where that is not plain: other outputs are for what happens now.
-
-    Raises:
-        Failure: An option of it cannot be used.
-    """
-    alone = Config(stdout_output=config.stdout_output, outputs_queue=config.outputs_queue)
-    return configured_routes(alone, settings, console, stdout) if not is_plain(alone) else ()
+def stdout_alone(config: Config) -> Config:
+    """The configuration for a scan, whose alerts go to standard output: other outputs are for what happens now."""
+    return Config(stdout_output=config.stdout_output, outputs_queue=config.outputs_queue)
 
 
 def is_plain(config: Config) -> bool:

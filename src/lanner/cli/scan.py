@@ -150,11 +150,10 @@ def _routed(settings: Settings, console: Console, screen: Screen | None, *, to_a
         return None
     from lanner.cli import delivery  # noqa: PLC0415 - without a configuration there is nothing in it to look at
 
-    if to_all and not delivery.is_plain(settings.config):
-        routes = delivery.configured_routes(settings.config, settings, console, shared_stdout(screen))
-    else:
-        routes = delivery.routes_of_scan(settings.config, settings, console, shared_stdout(screen))
-    return delivery.RoutedOutput(routes) if routes else None
+    config = settings.config if to_all else delivery.stdout_alone(settings.config)
+    if delivery.is_plain(config):
+        return None
+    return delivery.RoutedOutput(delivery.configured_routes(config, settings, console, shared_stdout(screen)))
 
 
 class FindingOutput(Protocol):
