@@ -72,10 +72,10 @@ def tune(
     tuner = _Tuner.of(rules_files, write, console)
     rows, left = tuner.propose(paths, least)
     missed: Effect | None = None
-    if against and rows:
+    if against:
         missed = tuner.effect(against, rows)
         rows = tuner.harmless(against, [row for row in rows if not missed.missed[row]], missed)
-    effect = tuner.effect(events, rows) if events and rows else None
+    effect = tuner.effect(events, rows) if events else None
     text = tuner.text(rows)
     if output_format == "json":
         click.echo(json.dumps(_as_json(rows, left, missed, effect, text), indent=2))
@@ -147,13 +147,29 @@ class _Tuner:
         return proposal(rows, collected(self.files), head)
 
     def effect(self, paths: Sequence[str], rows: Sequence[Row]) -> Effect:
-        """What the proposal does to the alerts of a log."""
+        """What the proposal does to the alerts of a log.
+
+        Raises:
+            Failure: A log cannot be read to its end, or holds no event: what the proposal does is not known then.
+        """
         patched = load([*self.files, SourceFile("<proposal>", self.text(rows))])
         if patched.rules is None:
             show(patched.diagnostics, sys.stderr, self.console)
             raise Failure("the proposal does not load", "this is a mistake in Lanner: please report it")
         base, changed = (compile_rules(each) for each in (self.rules, patched.rules))
-        return effect_on(paths, base, changed, rows, on_error=self._on_error)
+        unreadable = self.unreadable
+        found = effect_on(paths, base, changed, rows, on_error=self._on_error)
+        if self.unreadable > unreadable:
+            message = "nothing is proposed: what it would do to a log that cannot be read is not known"
+            raise Failure(
+                message, "give `--against` and `--events` logs that can be read to their end", ExitCode.FAILED
+            )
+        if found.empty:
+            message = f"nothing is proposed: there is no audit event in `{found.empty[0]}`"
+            raise Failure(
+                message, "give `--against` and `--events` audit logs, as `lanner scan` reads them", ExitCode.FAILED
+            )
+        return found
 
     def harmless(self, paths: Sequence[str], rows: Sequence[Row], missed: Effect) -> list[Row]:
         """The rows of rules that the others leave all alerts of a log; those that go are added to what would be missed.

@@ -22,11 +22,13 @@ class Effect:
         before: With the rules as they are, by rule.
         after: With the exceptions.
         missed: By row, how many of the alerts it covers.
+        empty: The paths behind which there is no event at all.
     """
 
     before: Counter[str] = field(default_factory=Counter)
     after: Counter[str] = field(default_factory=Counter)
     missed: Counter[Row] = field(default_factory=Counter)
+    empty: list[str] = field(default_factory=list)
 
     @property
     def silenced(self) -> int:
@@ -56,20 +58,25 @@ def effect_on(
         by_rule.setdefault(row.rule, []).append(row)
     found = Effect()
     engines = Engine(base), Engine(patched)
-    for delivery in scan(paths, Limits(), on_error=on_error):
-        before, after = (
-            engine.process(
-                delivery.payload,
-                body=delivery.framing is Framing.BODY,
-                truncated=delivery.truncated,
-                size=delivery.size,
-                origin=delivery.origin,
-            ).alerts
-            for engine in engines
-        )
-        found.after.update(alert.rule for alert in after)
-        for alert in before:
-            found.before[alert.rule] += 1
-            past = PastAlert(alert.rule, dict(alert.output_fields))  # type: ignore[arg-type] # a list may hold None
-            found.missed.update(row for row in by_rule.get(alert.rule, ()) if row.covers(past))
+    for path in paths:
+        events = 0
+        for delivery in scan([path], Limits(), on_error=on_error):
+            before, after = (
+                engine.process(
+                    delivery.payload,
+                    body=delivery.framing is Framing.BODY,
+                    truncated=delivery.truncated,
+                    size=delivery.size,
+                    origin=delivery.origin,
+                )
+                for engine in engines
+            )
+            events += before.events
+            found.after.update(alert.rule for alert in after.alerts)
+            for alert in before.alerts:
+                found.before[alert.rule] += 1
+                past = PastAlert(alert.rule, dict(alert.output_fields))  # type: ignore[arg-type] # a list may hold None
+                found.missed.update(row for row in by_rule.get(alert.rule, ()) if row.covers(past))
+        if not events:
+            found.empty.append(path)
     return found

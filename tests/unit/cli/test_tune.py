@@ -1,5 +1,6 @@
 """`lanner tune`."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -58,6 +59,37 @@ def test_an_exception_that_would_miss_an_attack_is_not_proposed(
     assert "alerts on the attack: 2, none of which would be silenced\n" in ran.err
     found = json.loads(lanner("tune", "-r", base, alerts, "--against", attack, "--format", "json").out)
     assert [(each["values"], each["missed"]) for each in found["withheld"]] == [(["bot", "dev"], 1)]
+
+
+UNREADABLE = "nothing is proposed: what it would do to a log that cannot be read is not known"
+NO_EVENT = "nothing is proposed: there is no audit event in `"
+
+
+@pytest.mark.parametrize(
+    "unusable",
+    [
+        ("missing", None, UNREADABLE),
+        ("empty", b"", NO_EVENT),
+        ("binary", bytes(range(256)) * 8, NO_EVENT),
+        ("alerts", b'{"rule": "an alert, and no event"}\n', NO_EVENT),
+        ("cut-off.gz", gzip.compress(event("bot") * 2000)[:-20], UNREADABLE),
+    ],
+    ids=lambda unusable: unusable[0],
+)
+def test_nothing_is_proposed_where_a_log_says_nothing(
+    lanner: Lanner, base: Path, alerts: Path, log: Path, unusable: tuple[str, bytes | None, str]
+) -> None:
+    name, content, why = unusable
+    other, local = log.parent / name, log.parent / "local.yaml"
+    if content is not None:
+        other.write_bytes(content)
+    for option in ("--against", "--events"):
+        for more in (["--write", local], ["--format", "json"], ["--min", "100"]):
+            ran = lanner("tune", "-r", base, alerts, option, log, option, other, *more)
+            assert (ran.code, ran.out) == (1, "")
+            assert why in ran.err
+            assert "help: give `--against` and `--events`" in ran.err
+    assert not local.exists()
 
 
 def test_a_local_file_is_made_and_added_to(lanner: Lanner, base: Path, alerts: Path, log: Path, tmp_path: Path) -> None:
