@@ -16,7 +16,7 @@ from lanner.cli.messages import Console, ExitCode, Failure, counted, say
 from lanner.cli.options import rules_option
 from lanner.cli.policy import enabled_rules
 from lanner.policy.generate import generate_policy
-from lanner.policy.write import policy_object, to_text
+from lanner.policy.write import SCOPE, policy_object, to_text
 from lanner.setup.apiserver import DISTRIBUTIONS, apiserver_files, audit_sink
 from lanner.setup.clouds import CLOUDS, cloud_files
 from lanner.setup.manifests import manifest_files
@@ -92,7 +92,7 @@ def init(
         )
         _check(setup)
         generated = generate_policy(enabled_rules(rules_files, Console()), secret_bodies=secret_bodies)
-        text = to_text(generated, ["The least policy for the rules, from `lanner init`."])
+        text = to_text(generated, ["The least policy for the rules, from `lanner init`.", *SCOPE])
         setup = replace(setup, policy=text, policy_object=policy_object(generated.policy))
         files = {**apiserver_files(distribution or "", setup), **manifest_files(setup)}
         if has_sink:

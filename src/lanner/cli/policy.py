@@ -25,7 +25,7 @@ from lanner.policy.providers import PROVIDERS
 from lanner.policy.reader import read_policy_file
 from lanner.policy.report import is_ok, provider_lines, to_lines, to_object, volume_lines
 from lanner.policy.volume import Volume
-from lanner.policy.write import to_text
+from lanner.policy.write import SCOPE, to_text
 from lanner.sources.base import Framing, Limits, SourceError
 from lanner.sources.files import scan
 
@@ -107,7 +107,8 @@ def generate(
     rules = enabled_rules(rules_files, console)
     generated = generate_policy(rules, outputs=not conditions_only, secret_bodies=not no_secret_bodies)
     verdicts = check_policy(generated.policy, rules)
-    head = [f"The least policy for {counted(len(rules), 'rule')}, from `lanner policy generate`.", *_starved(verdicts)]
+    title = f"The least policy for {counted(len(rules), 'rule')}, from `lanner policy generate`."
+    head = [title, *SCOPE, *_starved(verdicts)]
     click.echo(to_text(generated, head), nl=False)
     say(
         "\n".join(_starved(verdicts)) or f"{counted(len(generated.policy.rules), 'rule')}, which feed all that can fire"

@@ -12,6 +12,12 @@ from lanner.policy.generate import Generated
 from lanner.policy.model import Policy, PolicyRule
 from lanner.policy.reader import VERSIONS
 
+SCOPE = (
+    "It is the least by level, verb and resource, not by user or namespace: a policy that leaves out users or",
+    "namespaces is a hole to walk through when rules change.",
+)
+"""What the least policy is the least of; comment lines for the head of the file."""
+
 _WIDTH = 110
 _MAX_NAMES = 3
 

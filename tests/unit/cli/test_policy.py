@@ -79,6 +79,7 @@ def test_the_generated_policy_feeds_the_rules(lanner: Lanner, tmp_path: Path, ru
     ran = lanner("policy", "generate", "-r", rules)
     assert ran.code == 0
     assert ran.err.endswith("which feed all that can fire\n")
+    assert "# It is the least by level, verb and resource, not by user or namespace: " in ran.out
     (tmp_path / "made.yaml").write_text(ran.out)
     assert lanner("policy", "check", tmp_path / "made.yaml", "-r", rules).code == 0
 
