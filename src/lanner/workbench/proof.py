@@ -74,7 +74,8 @@ def _coverage_lines(coverage: Coverage) -> Iterator[str]:
             yield printable(f"{_place(part.place)}{_name(unit.unit)}: `{part.text}` is never {words}")
     tested = len([unit for unit in coverage.units if not unit.unit.is_macro])
     rules = f"{tested:,} of {tested + len(coverage.untested):,} rules have tests"
-    yield f"{rules}; these saw {seen:,} of {there:,} branches" + (f", {seen / there:.0%}" if there else "")
+    share = f", {100 * seen // there}%" if there else ""  # rounded down: 100% is said of all branches alone
+    yield f"{rules}; these saw {seen:,} of {there:,} branches{share}"
 
 
 def _named(what: str, names: Sequence[str]) -> Iterator[str]:

@@ -4,10 +4,10 @@ import pytest
 
 from lanner.condition import parse_condition
 from lanner.diagnostics import Diagnostics, MappedText, SourceFile
-from lanner.workbench.coverage import measure
-from lanner.workbench.evidence import Sheet, gather
+from lanner.workbench.coverage import Coverage, Part, UnitCoverage, measure
+from lanner.workbench.evidence import Sheet, Unit, gather
 from lanner.workbench.mutation import mutants, survivors
-from lanner.workbench.proof import prove
+from lanner.workbench.proof import Proof, prove
 from lanner.workbench.rulebook import RuleBook
 from lanner.workbench.suites import ReadyCase, read_suite
 
@@ -192,6 +192,13 @@ def test_a_sheet_knows_sets_of_events(tmp_path: Path) -> None:
     other = parse_condition(MappedText.literal("not ka.verb = list or ka.verb = get"))
     assert sheet.holds(sheet.root, {id(sheet.root): other}) == 0b101
     assert isinstance(sheet, Sheet)
+
+
+@pytest.mark.parametrize(("missed", "share"), [(0, "400 of 400 branches, 100%"), (1, "399 of 400 branches, 99%")])
+def test_all_branches_alone_are_100_percent(missed: int, share: str) -> None:
+    parts = [Part("x", None, seen_true=number >= missed, seen_false=True) for number in range(200)]
+    proof = Proof(Coverage((), (), (), (UnitCoverage(Unit("R"), tuple(parts)),)))
+    assert [*proof.lines()][-1] == f"1 of 1 rules have tests; these saw {share}"
 
 
 def test_a_proof_is_what_was_asked_for(tmp_path: Path) -> None:
