@@ -33,6 +33,7 @@ _format_option = click.option(
     "--format", "output_format", type=click.Choice(["text", "json"]), default="text", help="How to print."
 )
 
+_FED = (Status.FIRES, Status.OFF, Status.EMPTY_LIST)
 _MAX_NAMES = 3
 
 
@@ -121,7 +122,7 @@ def generate(
 
 def _starved(verdicts: Sequence[Verdict]) -> list[str]:
     """What is said of rules that the policy does not feed in full."""
-    found = [verdict.rule.name for verdict in verdicts if verdict.status not in (Status.FIRES, Status.OFF)]
+    found = [verdict.rule.name for verdict in verdicts if verdict.status not in _FED]
     if not found:
         return []
     few = ", ".join(found[:_MAX_NAMES]) + (", …" if len(found) > _MAX_NAMES else "")

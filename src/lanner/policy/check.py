@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from lanner.compiler.load import Rule
@@ -11,6 +11,7 @@ from lanner.events.schema import Path
 from lanner.policy.api import members
 from lanner.policy.asks import Asks, Need
 from lanner.policy.collect import make_probes
+from lanner.policy.empty import empty_lists, with_filled_lists
 from lanner.policy.meeting import Judge, Meeting
 from lanner.policy.model import AuditLevel, Decision, Policy, Request
 from lanner.policy.probes import Situation
@@ -26,6 +27,7 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
     NEVER = "never"
     OFF = "off"
+    EMPTY_LIST = "empty_list"
 
 
 class Fate(StrEnum):
@@ -62,11 +64,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a policy does to one rule."""
+    """What a policy does to one rule.
+
+    Attributes:
+        empty_lists: Names of the lists that must be filled before the rule asks for anything.
+    """
 
     rule: Rule
     status: Status
     findings: tuple[Finding, ...]
+    empty_lists: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[Need, ...]:
@@ -83,6 +90,21 @@ def check_policy(policy: Policy, rules: Iterable[Rule], absent: Iterable[Path] =
         rules: The rules.
         absent: Parts that events never have, whatever the policy.
     """
+    absent = tuple(absent)
+    verdicts = _verdicts(policy, rules, absent)
+    waiting = [each.rule for each in verdicts if each.status is Status.OFF and empty_lists(each.rule)]
+    filled = _verdicts(policy, map(with_filled_lists, waiting), absent)
+    needed = {each.rule.name for each in filled if each.status is not Status.OFF}
+    return [
+        replace(each, status=Status.EMPTY_LIST, empty_lists=empty_lists(each.rule))
+        if each.rule.name in needed
+        else each
+        for each in verdicts
+    ]
+
+
+def _verdicts(policy: Policy, rules: Iterable[Rule], absent: Iterable[Path]) -> list[Verdict]:
+    """Verdicts on rules with their lists as they are."""
     asks = Asks(rules, absent)
     judge = Judge(asks, make_probes(asks, policy))
     decisions: dict[object, Decision] = {}

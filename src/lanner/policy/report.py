@@ -22,6 +22,7 @@ TITLES: Mapping[Status, tuple[str, str]] = MappingProxyType(
         Status.PARTLY: ("fires, but not on all that it asks for", "fire, but not on all that they ask for"),
         Status.UNKNOWN: ("cannot be judged", "cannot be judged"),
         Status.OFF: ("asks for what no event is, whatever the policy", "ask for what no event is, whatever the policy"),
+        Status.EMPTY_LIST: ("needs a list which is empty", "need a list which is empty"),
         Status.FIRES: ("fires", "fire"),
     }
 )
@@ -73,8 +74,9 @@ def to_lines(verdicts: Sequence[Verdict], policy: Policy) -> Iterator[str]:
             yield ""
             continue
         for verdict in found:
-            yield f"  {verdict.rule.name}"
-            if status not in (Status.FIRES, Status.OFF):
+            lists = f": {', '.join(verdict.empty_lists)}" if verdict.empty_lists else ""
+            yield f"  {verdict.rule.name}{lists}"
+            if status not in (Status.FIRES, Status.OFF, Status.EMPTY_LIST):
                 yield from (f"    {line}" for line in _reasons(verdict, policy))
         yield ""
 
@@ -171,6 +173,7 @@ def to_object(verdict: Verdict, policy: Policy) -> dict[str, Any]:
     return {
         "rule": verdict.rule.name,
         "status": verdict.status.value,
+        "empty_lists": list(verdict.empty_lists),
         "findings": [_finding(each, policy) for each in verdict.findings],
     }
 

@@ -39,6 +39,30 @@ def test_status_0_when_all_rules_can_fire(lanner: Lanner, tmp_path: Path, rules:
     assert (ran.code, ran.out) == (0, "2 rules fire:\n  Pod Created\n  Anything by Eve\n\n")
 
 
+def test_a_rule_that_waits_for_a_list_is_said_to_with_the_name_of_the_list(lanner: Lanner, tmp_path: Path) -> None:
+    (tmp_path / "all.yaml").write_text(HEAD + "rules:\n  - level: Metadata\n")
+    rule = "- {{rule: {}, desc: d, condition: {}, output: o, priority: INFO, source: k8s_audit}}\n"
+    conditions = {
+        "Waits": "ka.target.name != allof (allowed)",
+        "Waits in a macro": "listed and ka.verb = get",
+        "Is off": "ka.verb = get and ka.verb = list and not ka.user.name in (allowed)",
+        "Fires": "not ka.user.name in (allowed)",
+    }
+    text = "- {list: allowed, items: []}\n- {macro: listed, condition: kx.source.ip in (allowed)}\n"
+    (tmp_path / "rules.yaml").write_text(text + "".join(rule.format(*each) for each in conditions.items()))
+    ran = lanner("policy", "check", tmp_path / "all.yaml", "-r", tmp_path / "rules.yaml")
+    assert (ran.code, ran.out) == (
+        0,
+        "1 rule asks for what no event is, whatever the policy:\n  Is off\n\n"
+        "2 rules need a list which is empty:\n  Waits: allowed\n  Waits in a macro: allowed\n\n"
+        "1 rule fires:\n  Fires\n\n",
+    )
+    as_json = lanner("policy", "check", tmp_path / "all.yaml", "-r", tmp_path / "rules.yaml", "--format", "json")
+    found = {each["rule"]: (each["status"], each["empty_lists"]) for each in json.loads(as_json.out)["rules"]}
+    assert found["Waits"] == ("empty_list", ["allowed"])
+    assert found["Is off"] == ("off", [])
+
+
 def test_json_has_the_same(lanner: Lanner, policy: Path, rules: Path) -> None:
     ran = lanner("policy", "check", policy, "-r", rules, "--format", "json")
     report = json.loads(ran.out)

@@ -26,7 +26,9 @@ def _default_rules() -> list[Rule]:
 def _starved(policy: Policy, rules: list[Rule]) -> list[str]:
     verdicts = check_policy(policy, rules)
     assert any(verdict.status is Status.FIRES for verdict in verdicts)
-    return [verdict.rule.name for verdict in verdicts if verdict.status not in (Status.FIRES, Status.OFF)]
+    return [
+        verdict.rule.name for verdict in verdicts if verdict.status not in (Status.FIRES, Status.OFF, Status.EMPTY_LIST)
+    ]
 
 
 def _request(verb: str, resource: str, group: str = "", user: str = "alice", subresource: str = "") -> Request:
