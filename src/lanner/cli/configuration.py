@@ -59,14 +59,18 @@ def load_or_fail(path: str | None, options: Sequence[str], console: Console) -> 
     Raises:
         Failure: It has errors; they have been shown.
     """
-    from lanner.cli.diagnostics import show  # noqa: PLC0415 - a command without a configuration does not wait for it
+    from lanner.cli.diagnostics import in_a_line, show  # noqa: PLC0415 - a command without a configuration does not wait for it
     from lanner.config.load import load_config  # noqa: PLC0415 - as above
 
     loaded = load_config(path, options)
     errors = [found for found in loaded.diagnostics if found.severity == "error"]
     if loaded.config is None:
         show(errors, sys.stderr, console)
-        raise Failure(f"the configuration has {counted(len(errors), 'error')}", "see `lanner config check --help`")
+        raise Failure(
+            f"the configuration has {counted(len(errors), 'error')}",
+            "see `lanner config check --help`",
+            detail=in_a_line(errors[0]),
+        )
     return loaded, loaded.config
 
 

@@ -16,6 +16,7 @@ from lanner.config.routing import Makings, routes_of
 from lanner.engine.alert import Finding
 from lanner.outputs.fanout import Fanout
 from lanner.outputs.lane import Route
+from lanner.outputs.notices import tell
 from lanner.outputs.sink import OptionError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class RoutedOutput:
     """
 
     def __init__(self, routes: Sequence[Route]) -> None:
-        self._fanout = Fanout(routes, report=_LOG.error, close_timeout_s=CLOSE_S)
+        self._fanout = Fanout(routes, report=tell, close_timeout_s=CLOSE_S)
 
     def write_findings(self, findings: Sequence[Finding]) -> None:
         """Hand on what was found, in order.

@@ -18,6 +18,12 @@ _CARETS = re.compile(r"^( *\| *)(\^+.*)$", re.MULTILINE)
 _COLORS = {"error": "red", "warning": "yellow"}
 
 
+def in_a_line(found: Diagnostic) -> str:
+    """A problem with its place, for where there is room for a line."""
+    line, column = found.place
+    return f"{found.file_name}:{line}:{column}: {found.message}"
+
+
 def show(diagnostics: Iterable[Diagnostic], stream: IO[Any], console: Console) -> None:
     """Print each problem, with a blank line behind it; coloured as the console says.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib.resources import as_file, files
 
-from lanner.cli.diagnostics import show
+from lanner.cli.diagnostics import in_a_line, show
 from lanner.cli.messages import Console, Failure, counted
 from lanner.cli.settings import Settings, Switch
 from lanner.compiler.load import LoadedRules, LoadResult, Rule, load
@@ -44,7 +44,9 @@ def load_rules(settings: Settings, console: Console) -> LoadedRules:
     if result.rules is None:
         show(errors, sys.stderr, console)
         raise Failure(
-            f"the rules have {counted(len(errors), 'error')}", "`lanner rules check FILE…` shows warnings too"
+            f"the rules have {counted(len(errors), 'error')}",
+            "`lanner rules check FILE…` shows warnings too",
+            detail=in_a_line(errors[0]),
         )
     if console.verbose:
         show(result.diagnostics, sys.stderr, console)

@@ -30,12 +30,18 @@ class ExitCode(IntEnum):
 
 
 class Failure(click.ClickException):
-    """Ends the command: one fact, what to do about it, and the exit status."""
+    """Ends the command: one fact, what to do about it, and the exit status.
 
-    def __init__(self, message: str, help: str | None = None, code: ExitCode = ExitCode.USAGE) -> None:
+    `detail` is for who reads the message alone: the first of the problems that were shown before.
+    """
+
+    def __init__(
+        self, message: str, help: str | None = None, code: ExitCode = ExitCode.USAGE, *, detail: str = ""
+    ) -> None:
         super().__init__(message)
         self.help = help
         self.status = code
+        self.detail = detail
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Say why the command ends."""

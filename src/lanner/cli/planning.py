@@ -100,7 +100,8 @@ class Planner:
         try:
             return self.plan(settings.again(replace(self.console, quiet=True)))
         except Failure as failure:
-            raise PlanError(failure.message, failure.help) from failure
+            detail = f": {failure.detail}" if failure.detail else ""
+            raise PlanError(f"{failure.message}{detail}", failure.help) from failure
 
     def _source(self, place: Place, settings: Settings, shared: RuleSet | None) -> SourcePlan:
         own = replace(settings, rules_files=place.rules_files)

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 
+_LOG = logging.getLogger(__name__)
+
 _INTERVAL_S = 60.0
+
+HELP = "see that the place is there, has room and takes what is sent; what waits is tried again by itself"
+
+
+def tell(text: str) -> None:
+    """Say in the log what is wrong with an output, and what to do."""
+    _LOG.error("%s", text, extra={"fields": {"help": HELP}})
 
 
 class Notices:

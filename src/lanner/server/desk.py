@@ -18,6 +18,7 @@ import uvloop
 from lanner.engine.alert import Alert
 from lanner.engine.stats import Stats
 from lanner.outputs.fanout import Fanout
+from lanner.outputs.notices import tell
 from lanner.server.office import Office, Reserved
 from lanner.server.plan import Plan
 from lanner.server.snapshot import Snapshot
@@ -68,7 +69,7 @@ class _Desk:
         self._labels = labels(plan)
         self._warnings = warnings_of(plan)
         self._snapshot = self._completed(first)
-        self._fanout = Fanout(plan.routes, report=_LOG.error)
+        self._fanout = Fanout(plan.routes, report=tell)
         self._closed = asyncio.Event()
 
     async def run(self, versions: Mapping[str, object], reserved: Reserved) -> None:

@@ -16,6 +16,7 @@ from lanner.engine.alert import Alert
 from lanner.engine.engine import Engine
 from lanner.engine.stats import Stats
 from lanner.outputs.fanout import Fanout
+from lanner.outputs.notices import tell
 from lanner.server.endpoints import endpoints
 from lanner.server.internal import reload_refused, source_failed, unsafe
 from lanner.server.office import Office
@@ -100,7 +101,7 @@ class Station:
         self._shared = shared
         self._on_started = on_started or say_started
         self._versions = versions
-        self._fanout = Fanout(plan.routes, report=_LOG.error)
+        self._fanout = Fanout(plan.routes, report=tell)
         self._lock = asyncio.Lock()
         self._sources: dict[str, _Running] = {}
         self._past = Stats()

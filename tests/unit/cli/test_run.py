@@ -4,10 +4,12 @@ from pathlib import Path
 import pytest
 
 from lanner.cli.messages import Console, ExitCode
-from lanner.cli.planning import Wishes
+from lanner.cli.planning import Planner, Wishes
 from lanner.cli.run import detect
 from lanner.cli.settings import Settings
+from lanner.outputs.stdout import SharedDescriptor
 from lanner.server import generation
+from lanner.server.plan import PlanError
 
 from .conftest import Lanner, event
 
@@ -134,3 +136,12 @@ def test_workers_that_die_again_and_again_end_with_the_summary_and_an_error(
     assert "Events read: 0\n" in ran.err
     assert "Workers restarted: " in ran.err
     assert ran.err.endswith("error: 5 workers died within a minute\n  help: see above why\n")
+
+
+def test_a_reading_that_is_refused_names_the_first_mistake(rules: Path) -> None:
+    settings = Settings(rules_files=(str(rules),), again=lambda console: Settings(rules_files=(str(rules),)))
+    planner = Planner(Wishes("-"), Console(quiet=True), SharedDescriptor(1))
+    rules.write_text("- macro: x\n  condition: (\n")
+    with pytest.raises(PlanError, match=rf"the rules have 1 error: {rules}:2:\d+: ") as refused:
+        planner.again(settings)
+    assert refused.value.help == "`lanner rules check FILE…` shows warnings too"
