@@ -6,7 +6,6 @@ The parent itself has no threads, because it forks; this one may have.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -25,8 +24,6 @@ from lanner.server.snapshot import Snapshot
 from lanner.server.station import labels, rss_bytes, warnings_of
 from lanner.server.worker import REPORT_S, Report, leave_signals
 from lanner.sources.base import SourceError
-
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
