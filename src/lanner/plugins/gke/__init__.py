@@ -1,0 +1,1 @@
+"""k8saudit-gke: the audit log of Google Kubernetes Engine."""
