@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -22,8 +22,9 @@ from lanner.compiler.ruleset import compile_rules
 from lanner.diagnostics import SourceFile
 from lanner.rules.files import read_rule_files
 from lanner.sources.base import SourceError, reason_of
-from lanner.tuning.alerts import Malformed, read_alerts
+from lanner.tuning.alerts import Malformed, PastAlert, read_alerts
 from lanner.tuning.effect import Effect, effect_on
+from lanner.tuning.merge import is_covered, merged
 from lanner.tuning.noise import FEW, Left, Noise, Row, propose
 from lanner.tuning.proposal import collected, proposal
 
@@ -45,7 +46,7 @@ _HEAD = "Exceptions that `lanner tune` proposes: read them, then load this file 
 @click.option(
     "--min", "least", type=click.IntRange(1), default=10, show_default=True, metavar="N", help="Fewest like alerts."
 )
-@click.option("--write", metavar="FILE", help="Add the proposal to this rule file; it is made if need be.")
+@click.option("--write", metavar="FILE", help="Put the proposal into this rule file; it is made if need be.")
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", help="How to print.")
 @quiet_option
 @color_option
@@ -70,24 +71,85 @@ def tune(
     """
     console = Console(quiet=quiet, color=color)
     tuner = _Tuner.of(rules_files, write, console)
-    rows, left = tuner.propose(paths, least)
-    missed: Effect | None = None
+    found = tuner.propose(tuner.alerts(paths), least)
     if against:
-        missed = tuner.effect(against, rows)
-        rows = tuner.harmless(against, [row for row in rows if not missed.missed[row]], missed)
-    effect = tuner.effect(events, rows) if events else None
-    text = tuner.text(rows)
+        found.missed = tuner.effect(against, found.rows)
+        found.rows = tuner.harmless(against, [row for row in found.rows if not found.missed.missed[row]], found.missed)
+        tuner.warn_of_local(against)
+    found.effect = tuner.effect(events, found.rows) if events else None
     if output_format == "json":
-        click.echo(json.dumps(_as_json(rows, left, missed, effect, text), indent=2))
+        click.echo(json.dumps(found.as_json() | {"proposal": tuner.text(found.rows)}, indent=2))
     else:
         if write is None:
-            sys.stdout.buffer.write(text.encode())
+            sys.stdout.buffer.write(tuner.text(found.rows).encode())
             sys.stdout.buffer.flush()
-        _show(rows, left, missed, effect, console)
-    if write is not None and rows:
-        tuner.write(write, text)
+        found.show(console)
+    if write is not None and found.rows:
+        tuner.write(write, found.rows)
         console.tell(f"added to {write}; load it behind the rules: `-r RULES -r {write}`")
     context.exit(ExitCode.FAILED if tuner.unreadable else ExitCode.DONE)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is said of past alerts.
+
+    Attributes:
+        rows: The exceptions that are proposed.
+        present: Those that the rules have already.
+        left: Alerts for which there are none.
+        missed: What the exceptions would do to the log of an attack, if there is one.
+        effect: What they would do to another log, if there is one.
+    """
+
+    rows: list[Row]
+    present: list[Row]
+    left: list[Left]
+    missed: Effect | None = None
+    effect: Effect | None = None
+
+    def show(self, console: Console) -> None:
+        """The table, and what was left out and why."""
+        if console.quiet:
+            return
+        self._show_table(console)
+        silenced = sum(row.alerts for row in self.rows)
+        console.tell(f"{counted(len(self.rows), 'exception')} would have silenced {counted(silenced, 'alert')}")
+        if already := sum(row.alerts for row in self.present):
+            console.tell(f"{counted(already, 'alert')} left, because the rules have the exceptions for them already")
+        if few := sum(each.alerts for each in self.left if each.reason == FEW):
+            console.tell(f"{counted(few, 'alert')} left, because too few are alike; `--min` says how many are enough")
+        if self.effect:
+            before, after = self.effect.before.total(), self.effect.after.total()
+            console.tell(f"alerts on the events: {before:,} before, {after:,} after")
+        if self.missed is not None:
+            console.tell(f"alerts on the attack: {self.missed.before.total():,}, none of which would be silenced")
+
+    def _show_table(self, console: Console) -> None:
+        table = new_table()
+        for name in ("alerts", "rule", "exception", "attention"):
+            table.add_column(name, justify="right" if name == "alerts" else "left", no_wrap=True)
+        for row in self.rows:
+            table.add_row(f"{row.alerts:,}", shown(row.rule), shown(_comparison(row)), shown(row.attention))
+        for row, number in (self.missed.missed if self.missed else {}).items():
+            why = f"not proposed: silences {counted(number, 'alert')} of the attack"
+            table.add_row(f"{row.alerts:,}", shown(row.rule), shown(_comparison(row)), shown(why))
+        for each in (each for each in self.left if each.reason != FEW):
+            table.add_row(f"{each.alerts:,}", shown(each.rule), "", shown(f"left: {each.reason}"))
+        if table.row_count:
+            click.echo(as_text(table, console, sys.stderr), nl=False, err=True, color=True)
+
+    def as_json(self) -> dict[str, object]:
+        """What is printed for programs, without the proposal itself."""
+        withheld = self.missed.missed.items() if self.missed else ()
+        effect = self.effect
+        return {
+            "exceptions": [asdict(row) for row in self.rows],
+            "present": [asdict(row) for row in self.present],
+            "withheld": [{**asdict(row), "missed": number} for row, number in withheld],
+            "left": [asdict(each) for each in self.left],
+            "events": {"before": dict(effect.before), "after": dict(effect.after)} if effect else None,
+        }
 
 
 @dataclass(slots=True)
@@ -97,7 +159,7 @@ class _Tuner:
     Attributes:
         files: Their files, in order.
         rules: What they define.
-        local: The file that the proposal is added to, if it is there; loaded last.
+        local: The file that the proposal is added to, if it is there; loaded last unless it is one of the files.
         unreadable: How many paths could not be read, or not to their end.
     """
 
@@ -129,22 +191,41 @@ class _Tuner:
             raise Failure("the rules have errors", "`lanner rules check FILE…` shows warnings too")
         return cls(files, result.rules, console, local)
 
-    def propose(self, paths: Sequence[str], least: int) -> tuple[list[Row], list[Left]]:
-        """Read alerts, and find what they have in common."""
+    def alerts(self, paths: Sequence[str]) -> Iterator[PastAlert]:
+        """The alerts of files; what is no alert is told at the end.
+
+        Raises:
+            Failure: What could be read holds no alert.
+        """
         malformed = Malformed()
+        number = 0
         for alert in read_alerts(paths, malformed, on_error=self._on_error):
-            self.noise.add(alert)
+            number += 1
+            yield alert
         if malformed.number:
-            lines = counted(malformed.number, "line")
-            self.console.warn(f"{lines} of the alerts are no alerts; the first: {malformed.sample}")
-        if self.noise.tally.folded:
-            self.console.warn(f"{self.noise.tally.folded:,} alerts are too different from each other to be looked at")
-        return propose(self.noise, {rule.name: rule for rule in self.rules.rules}, least)
+            self.console.warn(f"{counted(malformed.number, 'line')} without an alert; the first: {malformed.sample}")
+        if not number and not self.unreadable:
+            hint = "give alerts as JSON, as `lanner scan --format json` prints them"
+            raise Failure(f"there is no alert in `{paths[0]}`", hint, ExitCode.FAILED)
+
+    def propose(self, alerts: Iterable[PastAlert], least: int) -> _Found:
+        """Find what alerts have in common: exceptions to propose, those that the rules have already, and the rest."""
+        for alert in alerts:
+            self.noise.add(alert)
+        if folded := self.noise.tally.folded:
+            self.console.warn(f"{counted(folded, 'alert')} left, because too many differ from each other")
+        rows, left = propose(self.noise, {rule.name: rule for rule in self.rules.rules}, least)
+        base = collected(self.files)
+        present = [row for row in rows if is_covered(row, base)]
+        return _Found([row for row in rows if row not in present], present, left)
 
     def text(self, rows: Sequence[Row]) -> str:
         """The proposal."""
-        head = f"{_HEAD}\nMade from {counted(self.noise.alerts, 'alert')}."
-        return proposal(rows, collected(self.files), head)
+        return proposal(rows, collected(self.files), self._head)
+
+    @property
+    def _head(self) -> str:
+        return f"{_HEAD}\nMade from {counted(self.noise.alerts, 'alert')}."
 
     def effect(self, paths: Sequence[str], rows: Sequence[Row]) -> Effect:
         """What the proposal does to the alerts of a log.
@@ -156,7 +237,21 @@ class _Tuner:
         if patched.rules is None:
             show(patched.diagnostics, sys.stderr, self.console)
             raise Failure("the proposal does not load", "this is a mistake in Lanner: please report it")
-        base, changed = (compile_rules(each) for each in (self.rules, patched.rules))
+        return self._effect(paths, self.rules, patched.rules, rows)
+
+    def warn_of_local(self, paths: Sequence[str]) -> None:
+        """Say which alerts of an attack the local file silences as it is."""
+        without = load([file for file in self.files if file is not self.local])
+        if self.local is None or without.rules is None:
+            return
+        found = self._effect(paths, without.rules, self.rules, ())
+        for rule in sorted(found.before):
+            if (number := found.before[rule] - found.after[rule]) > 0:
+                alerts = counted(number, "alert")
+                self.console.warn(f"`{self.local.name}` silences {alerts} of the attack already, of the rule `{rule}`")
+
+    def _effect(self, paths: Sequence[str], rules: LoadedRules, patched: LoadedRules, rows: Sequence[Row]) -> Effect:
+        base, changed = (compile_rules(each) for each in (rules, patched))
         unreadable = self.unreadable
         found = effect_on(paths, base, changed, rows, on_error=self._on_error)
         if self.unreadable > unreadable:
@@ -181,15 +276,14 @@ class _Tuner:
         missed.missed.update({row: quieter[row.rule] for row in rows if quieter.get(row.rule)})
         return [row for row in rows if not quieter.get(row.rule)]
 
-    def write(self, path: str, text: str) -> None:
-        """Add the proposal to the end of a rule file.
+    def write(self, path: str, rows: Sequence[Row]) -> None:
+        """Put the proposal into a rule file, which is made if need be.
 
         Raises:
             Failure: It cannot be written; the file is as it was.
         """
-        before = f"{self.local.text.rstrip()}\n\n" if self.local and self.local.text.strip() else ""
         try:
-            replace_file(path, before + text)
+            replace_file(path, merged(self.local or SourceFile(path, ""), rows, collected(self.files), self._head))
         except OSError as error:
             raise Failure(f"cannot write `{path}`: {reason_of(error)}", code=ExitCode.FAILED) from None
 
@@ -198,46 +292,5 @@ class _Tuner:
         self.unreadable += 1
 
 
-def _show(
-    rows: Sequence[Row], left: Sequence[Left], missed: Effect | None, effect: Effect | None, console: Console
-) -> None:
-    """The table, and what was left out and why."""
-    if console.quiet:
-        return
-    withheld = missed.missed if missed else {}
-    table = new_table()
-    for name in ("alerts", "rule", "exception", "attention"):
-        table.add_column(name, justify="right" if name == "alerts" else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(f"{row.alerts:,}", shown(row.rule), shown(_comparison(row)), shown(row.attention))
-    for row, number in withheld.items():
-        why = f"not proposed: silences {counted(number, 'alert')} of the attack"
-        table.add_row(f"{row.alerts:,}", shown(row.rule), shown(_comparison(row)), shown(why))
-    for each in (each for each in left if each.reason != FEW):
-        table.add_row(f"{each.alerts:,}", shown(each.rule), "", shown(f"left: {each.reason}"))
-    click.echo(as_text(table, console, sys.stderr), nl=False, err=True, color=True)
-    silenced = sum(row.alerts for row in rows)
-    console.tell(f"{counted(len(rows), 'exception')} would have silenced {counted(silenced, 'alert')}")
-    if few := sum(each.alerts for each in left if each.reason == FEW):
-        console.tell(f"{counted(few, 'alert')} left, because too few are alike; `--min` says how many are enough")
-    if effect:
-        console.tell(f"alerts on the events: {effect.before.total():,} before, {effect.after.total():,} after")
-    if missed is not None:
-        console.tell(f"alerts on the attack: {missed.before.total():,}, none of which would be silenced")
-
-
 def _comparison(row: Row) -> str:
     return ", ".join(f"{name} = {value}" for name, value in zip(row.fields, row.values, strict=True))
-
-
-def _as_json(
-    rows: Sequence[Row], left: Sequence[Left], missed: Effect | None, effect: Effect | None, text: str
-) -> Mapping[str, object]:
-    withheld = missed.missed.items() if missed else ()
-    return {
-        "exceptions": [asdict(row) for row in rows],
-        "withheld": [{**asdict(row), "missed": number} for row, number in withheld],
-        "left": [asdict(each) for each in left],
-        "events": {"before": dict(effect.before), "after": dict(effect.after)} if effect else None,
-        "proposal": text,
-    }

@@ -15,6 +15,7 @@ from lanner.compiler.resolve import Resolver
 from lanner.compiler.scope import Scope
 from lanner.compiler.static import StaticFields, bind, bind_output
 from lanner.condition import Expr, ParseError, parse_operand
+from lanner.condition.ast import children
 from lanner.diagnostics import Diagnostic, Diagnostics, MappedText, SourceFile, Span
 from lanner.rules.collector import collect
 from lanner.rules.files import read_rule_files
@@ -103,6 +104,11 @@ class Rule:
     exceptions: tuple[str, ...] = ()
     excepted: tuple[str, ...] = ()
     place: Span | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def own_condition(self) -> Expr:
+        """The condition without its exceptions."""
+        return children(self.condition)[0] if self.excepted else self.condition
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,8 @@ def _with_single_blank_lines(file: SourceFile) -> str:
         found = line.rstrip(BLANKS)
         if found or (kept and kept[-1]):
             kept.append(found)
-    return "\n".join(kept).rstrip("\n") + "\n"
+    text = "\n".join(kept).rstrip("\n")
+    return text and f"{text}\n"
 
 
 def _within_scalars(file: SourceFile) -> Iterator[int]:

@@ -35,6 +35,7 @@ ANYBODY = frozenset({"system:anonymous"})
 """Users that anybody can be."""
 
 FEW = "too few are alike"
+WHAT_ALONE = "alike in what was asked alone, not in who or where"
 MAX_KEYS = 200_000
 MAX_VALUE = 253
 """Characters of a value that an exception is made of: names of Kubernetes are no longer."""
@@ -42,7 +43,7 @@ MAX_VALUE = 253
 _MAX_ROWS = 5
 _ENOUGH = 0.8
 _DECIDED = ("ka.verb", "ka.target.resource", "ka.target.subresource")
-"""Fields that need not be repeated when the rule's condition asks for them."""
+"""What was asked. Need not be repeated when the rule's condition asks for it, and makes no exception by itself."""
 
 Values: TypeAlias = tuple[str | None, ...]
 
@@ -64,6 +65,11 @@ class Row:
     values: tuple[str, ...]
     alerts: int
     attention: str = ""
+
+    @property
+    def is_what_alone(self) -> bool:
+        """Whether it says neither who made the requests nor where: whoever repeats them would be let pass."""
+        return all(field in _DECIDED for field in self.fields)
 
     def covers(self, alert: PastAlert) -> bool:
         """Whether the exception would have silenced an alert."""
@@ -127,9 +133,11 @@ def propose(noise: Noise, rules: Mapping[str, Rule], least: int) -> tuple[list[R
             left.append(Left(name, total, "the rule is not among the rules"))
             continue
         found, anybody = _of_rule(rules[name], combinations, noise.seen.get(name, set()), least)
-        rows += sorted(found, key=lambda row: (-row.alerts, row.values))
+        rows += sorted((row for row in found if not row.is_what_alone), key=lambda row: (-row.alerts, row.values))
         if anybody:
             left.append(Left(name, anybody, "anybody can be system:anonymous"))
+        if number := sum(row.alerts for row in found if row.is_what_alone):
+            left.append(Left(name, number, WHAT_ALONE))
         if rest := total - anybody - sum(row.alerts for row in found):
             left.append(Left(name, rest, FEW))
     return rows, left
@@ -137,7 +145,7 @@ def propose(noise: Noise, rules: Mapping[str, Rule], least: int) -> tuple[list[R
 
 def _of_rule(rule: Rule, combinations: Mapping[Values, int], seen: Iterable[str], least: int) -> tuple[list[Row], int]:
     """Rows for a rule, and how many of its alerts are nobody's in particular."""
-    asked = {check.left.name for check in checks(rule.condition) if isinstance(check.left, Field)}
+    asked = {check.left.name for check in checks(rule.own_condition) if isinstance(check.left, Field)}
     known = [name for name in CANDIDATES if name in seen and not (name in _DECIDED and name in asked)]
     trusted = [name for name in known if name not in FREE]
     columns = [CANDIDATES.index(name) for name in trusted or known]

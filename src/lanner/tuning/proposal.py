@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 import yaml
 
@@ -29,6 +29,31 @@ def collected(files: Iterable[SourceFile]) -> RuleCollection:
     return collect((item for each in read if each for item in each.items), Diagnostics())
 
 
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """What one exception of a rule gets.
+
+    Attributes:
+        name: Of the exception.
+        fields: Its fields; empty where the rule has it already.
+        rows: What is added.
+        values: Lines for the list of its values, each row with a comment above it.
+    """
+
+    name: str
+    fields: tuple[str, ...]
+    rows: tuple[Row, ...]
+    values: tuple[str, ...]
+
+    @property
+    def whole(self) -> list[str]:
+        """Lines for the list of exceptions: the exception with its values."""
+        head = {"name": self.name} | ({"fields": list(self.fields)} if self.fields else {})
+        lines = [f"{key}: {_flow(value)}".rstrip("\n") for key, value in head.items()]
+        lines += ["values:", *(f"  {line}" for line in self.values)]
+        return [f"{'  ' if at else '- '}{line}" for at, line in enumerate(lines)]
+
+
 def proposal(rows: Sequence[Row], base: RuleCollection, head: str) -> str:
     """The rule file, to be loaded behind the base rules; the empty text without rows.
 
@@ -39,35 +64,35 @@ def proposal(rows: Sequence[Row], base: RuleCollection, head: str) -> str:
         base: The rules that it is for.
         head: Lines of a comment at the start.
     """
-    parts = [f"# {line}\n" for line in head.splitlines()] if rows else []
+    lines = [f"# {line}" for line in head.splitlines() if rows]
     for name, group in groupby(rows, key=lambda row: row.rule):
-        parts.append("\n" + _item(name, list(group), base))
-    text = format_rules(SourceFile("<proposal>", "".join(parts)), Diagnostics())
+        lines += ["", f"- rule: {_flow(name)}".rstrip("\n"), "  exceptions:"]
+        lines += [f"    {line}" for addition in additions(name, list(group), base) for line in addition.whole]
+        lines += ["  override:", "    exceptions: append"]
+    text = format_rules(SourceFile("<proposal>", "\n".join(lines) + "\n"), Diagnostics())
     assert text is not None  # noqa: S101 - INVARIANT: what is written above is YAML
-    return text if rows else ""
+    return text
 
 
-def _item(name: str, rows: Sequence[Row], base: RuleCollection) -> str:
-    """The item of one rule: by the fields, an exception each, with a line for each row."""
-    known = base.rules[name].item.exceptions
+def additions(rule: str, rows: Iterable[Row], base: RuleCollection) -> Iterator[Addition]:
+    """What the exceptions of a rule get, one for all rows with the same fields."""
+    known = base.rules[rule].item.exceptions
     taken = {each.name for each in known}
     by_fields: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         by_fields.setdefault(row.fields, []).append(row)
-    lines = [_pairs({"rule": name}, "- ", "  "), "  exceptions:\n"]
     for fields, group in by_fields.items():
         existing = next((each for each in known if _has_fields(each, fields)), None)
-        head: dict[str, Any] = {"name": existing.name if existing else _free_name(fields, taken)}
-        if existing is None:
-            head["fields"] = list(fields)
-        lines += [_pairs(head, "    - ", "      "), "      values:\n"]
         order = _field_texts(existing) if existing else fields
+        lines = []
         for row in group:
             value = dict(zip(row.fields, row.values, strict=True))
             written = [literal(value[field], base.lists) for field in order]
-            attention = f"; attention: {row.attention}" if row.attention else ""
-            lines += [f"        # {row.alerts:,} alerts{attention}\n", f"        - {_flow(written)}"]
-    return "".join([*lines, "  override:\n    exceptions: append\n"])
+            comment = f"# {row.alerts:,} alert{'s' if row.alerts != 1 else ''}"
+            comment += f"; attention: {row.attention}" if row.attention else ""
+            lines += [comment, f"- {_flow(written)}".rstrip("\n")]
+        name = existing.name if existing else _free_name(fields, taken)
+        yield Addition(name, () if existing else fields, tuple(group), tuple(lines))
 
 
 def literal(text: str, lists: Collection[str] | Mapping[str, object] = ()) -> str:
@@ -100,11 +125,6 @@ def _word(field: str) -> str:
     """`user` for `ka.user.name`, `name` for `ka.target.name`, `namespace` for `ka.target.namespace`."""
     *_, group, last = field.split(".")
     return group if last == "name" and group != "target" else last
-
-
-def _pairs(mapping: Mapping[str, Any], first: str, rest: str) -> str:
-    """Keys and values, a line each; lists in brackets."""
-    return "".join(f"{rest if at else first}{key}: {_flow(value)}" for at, (key, value) in enumerate(mapping.items()))
 
 
 def _flow(value: str | list[str]) -> str:

@@ -59,7 +59,7 @@ class Sheet:
     @property
     def root(self) -> Expr:
         """The condition without its exceptions."""
-        return children(self.rule.condition)[0] if self.rule.excepted else self.rule.condition
+        return self.rule.own_condition
 
     def units(self) -> dict[Unit, Expr]:
         """The rule and the macros in it, with their conditions."""

@@ -9,7 +9,6 @@ first; alerts that are missing or unexpected follow in the next round, when the 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -19,13 +18,11 @@ import yaml
 from lanner.diagnostics import Diagnostics, SourceFile
 from lanner.engine.alert import Alert
 from lanner.rules import nodes
+from lanner.rules.places import end_of, is_flow, line_end, start_of
 from lanner.workbench.models import EACH, NONE
 from lanner.workbench.rulebook import RuleBook
 from lanner.workbench.runner import Outcome, differences, run_cases
 from lanner.workbench.suites import Expectation, ReadyCase, read_suite
-
-_PROPERTIES = re.compile(r"(?:[!&]\S*\s+)*")
-_ALIAS = re.compile(r"(?:[\s:-]|#[^\n]*\n)*\*[^\s,\[\]{}]+")
 
 _ROUNDS = 4
 """What differs, what is missing or unexpected, and a look at the result."""
@@ -100,7 +97,7 @@ def _inner(expected: Expectation, alert: Alert) -> Iterator[Change]:
         for step in (key, name) if name else (key,):
             pair = node.get(step) if isinstance(node, nodes.Mapping) else None
             node = pair[1] if pair else node
-        yield Change(_start(node), _end(node), _dumped(difference.actual))
+        yield Change(start_of(node), end_of(node), _dumped(difference.actual))
 
 
 def _outer(outcome: Outcome) -> Iterator[Change]:
@@ -116,18 +113,18 @@ def _outer(outcome: Outcome) -> Iterator[Change]:
     value = pair[1]
     items = value.items if isinstance(value, nodes.Sequence) else () if _is_word(value) else (value,)
     kept = [item for item in items if id(item) not in gone]
-    if isinstance(value, nodes.Sequence) and not _is_flow(value) and kept:
+    if isinstance(value, nodes.Sequence) and not is_flow(value) and kept:
         yield from (_taken_out(item) for item in items if id(item) in gone)
         if new:
-            at, dash = _line_end(kept[-1]), "\n" + " " * (value.span.position[1] - 1) + "- "
+            at, dash = line_end(kept[-1]), "\n" + " " * (value.span.position[1] - 1) + "- "
             yield Change(at, at, "".join(dash + entry for entry in new))
         return
-    texts = [item.span.file.text[item.span.start : _end(item)] for item in kept]
+    texts = [item.span.file.text[item.span.start : end_of(item)] for item in kept]
     start = pair[0].span.end
-    if pair[0].span.file.text[start : _start(value)].strip() != ":":  # a comment or an anchor behind the key stays
-        yield Change(_start(value), _end(value), _flow([*texts, *new]))
+    if pair[0].span.file.text[start : start_of(value)].strip() != ":":  # a comment or an anchor behind the key stays
+        yield Change(start_of(value), end_of(value), _flow([*texts, *new]))
     else:
-        yield Change(start, _end(value), f":{_value([*texts, *new], case.node)}")
+        yield Change(start, end_of(value), f":{_value([*texts, *new], case.node)}")
 
 
 def _entry(alert: Alert, case: ReadyCase) -> str:
@@ -137,7 +134,7 @@ def _entry(alert: Alert, case: ReadyCase) -> str:
 
 def _value(entries: list[str], case: nodes.Mapping) -> str:
     """What stands behind the colon: several entries have lines of their own where the case has lines."""
-    if len(entries) < 2 or _is_flow(case):
+    if len(entries) < 2 or is_flow(case):
         return f" {_flow(entries)}"
     indent = "\n" + " " * (case.span.position[1] + 1)
     return "".join(f"{indent}- {entry}" for entry in entries)
@@ -150,24 +147,20 @@ def _flow(entries: list[str]) -> str:
 def _added(case: nodes.Mapping, value: str) -> Change:
     """The key put behind the last one."""
     key, last = case.pairs[-1]
-    if _is_flow(case):
-        at = _end(last, key.span.end)
+    if is_flow(case):
+        at = end_of(last, key.span.end)
         return Change(at, at, f", expect:{value}")
-    at = _line_end(last, key.span.end)
+    at = line_end(last, key.span.end)
     return Change(at, at, f"\n{' ' * (case.span.position[1] - 1)}expect:{value}")
 
 
 def _taken_out(item: nodes.Node) -> Change:
     """The lines of an item of a list."""
-    return Change(item.span.file.text.rfind("\n", 0, item.span.start), _line_end(item), "")
+    return Change(item.span.file.text.rfind("\n", 0, item.span.start), line_end(item), "")
 
 
 def _is_word(node: nodes.Node) -> bool:
     return isinstance(node, nodes.Scalar) and node.text in (NONE, EACH)
-
-
-def _is_flow(node: nodes.Node) -> bool:
-    return node.span.file.text[_start(node)] in "[{" if _start(node) < node.span.end else False
 
 
 def _is_in_place(pair: tuple[nodes.Scalar, nodes.Node]) -> bool:
@@ -183,41 +176,6 @@ def _is_in_place(pair: tuple[nodes.Scalar, nodes.Node]) -> bool:
         elif isinstance(node, nodes.Sequence):
             stack.extend(reversed(node.items))
     return True
-
-
-def _start(node: nodes.Node) -> int:
-    """Where a value begins, behind its anchor and tag."""
-    found = _PROPERTIES.match(node.span.file.text, node.span.start)
-    return found.end() if found else node.span.start
-
-
-def _end(node: nodes.Node, after: int = 0) -> int:
-    """Where a value's text ends: a block's span goes on through the comments behind it.
-
-    Args:
-        node: The value.
-        after: A place in front of it. What stands before that place is what an alias behind it stands for.
-    """
-    text = node.span.file.text
-    if node.span.start < after:
-        found = _ALIAS.match(text, after)
-        return found.end() if found else after
-    if isinstance(node, nodes.Mapping) and not _is_flow(node):
-        key, value = node.pairs[-1]
-        return _end(value, key.span.end)
-    if isinstance(node, nodes.Sequence) and not _is_flow(node):
-        at = node.span.start
-        for item in node.items:
-            at = _end(item, at)
-        return at
-    return len(text[: node.span.end].rstrip())
-
-
-def _line_end(node: nodes.Node, after: int = 0) -> int:
-    """The end of the line that a value ends on, behind a comment there."""
-    text = node.span.file.text
-    at = text.find("\n", _end(node, after))
-    return len(text) if at < 0 else at
 
 
 def _dumped(value: object) -> str:

@@ -38,14 +38,15 @@ def test_the_proposal_goes_to_standard_output(lanner: Lanner, base: Path, alerts
     assert lanner("rules", "check", base, patch).code == 0
     assert "- [bot, dev]\n" in ran.out
     assert "ka.user.name = bot, ka.target.namespace = dev" in ran.err
-    assert "3 exceptions would have silenced 44 alerts\n" in ran.err
+    assert "2 exceptions would have silenced 32 alerts\n" in ran.err
+    assert "left: alike in what was asked alone, not in who or where" in ran.err
     assert "3 alerts left, because too few are alike" in ran.err
 
 
 def test_what_is_predicted_is_what_happens(lanner: Lanner, base: Path, alerts: Path, log: Path) -> None:
     ran = lanner("tune", "-r", base, alerts, "--events", log, "--min", "4")
-    assert "3 exceptions would have silenced 44 alerts\n" in ran.err
-    assert "alerts on the events: 47 before, 3 after\n" in ran.err
+    assert "2 exceptions would have silenced 32 alerts\n" in ran.err
+    assert "alerts on the events: 47 before, 15 after\n" in ran.err
 
 
 def test_an_exception_that_would_miss_an_attack_is_not_proposed(
@@ -98,12 +99,58 @@ def test_a_local_file_is_made_and_added_to(lanner: Lanner, base: Path, alerts: P
     assert (ran.code, ran.out) == (0, "")
     assert f"added to {local}; load it behind the rules: `-r RULES -r {local}`" in ran.err
     left = lanner("scan", "-r", base, "-r", local, "--format", "json", log)
-    assert len(left.alerts) == 3
+    assert left.alerts == ["Pod Created"] * 3 + ["Anything by Eve"] * 12
     (tmp_path / "more.jsonl").write_text(left.out)
     assert lanner("tune", "-r", base, tmp_path / "more.jsonl", "--min", "3", "--write", local).code == 0
-    assert local.read_text().count("- rule: Pod Created") == 2
-    assert lanner("scan", "-r", base, "-r", local, "--format", "json", log).alerts == []
+    assert local.read_text().count("- rule: Pod Created") == 1
+    assert "Pod Created" not in lanner("scan", "-r", base, "-r", local, "--format", "json", log).alerts
     assert lanner("rules", "fmt", "--check", local).code == 0
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_a_second_run_adds_nothing(lanner: Lanner, base: Path, alerts: Path, tmp_path: Path, is_named: bool) -> None:
+    local = tmp_path / "local.yaml"
+    lanner("tune", "-r", base, alerts, "--write", local)
+    text = local.read_text()
+    named = ["-r", local] if is_named else []
+    ran = lanner("tune", "-r", base, *named, alerts, "--write", local)
+    assert (ran.code, ran.out, local.read_text()) == (0, "", text)
+    assert "0 exceptions would have silenced 0 alerts\n32 alerts left, because the rules have the exceptions" in ran.err
+    found = json.loads(lanner("tune", "-r", base, "-r", local, alerts, "--format", "json").out)
+    assert (found["exceptions"], len(found["present"])) == ([], 2)
+
+
+def test_what_stands_in_the_local_file_stays(lanner: Lanner, base: Path, alerts: Path, tmp_path: Path) -> None:
+    local = tmp_path / "local.yaml"
+    local.write_text(
+        "# Ours.\n- rule: Pod Created\n  exceptions:\n    - name: by_hand\n      fields: [ka.user.name]\n"
+        "      values:\n        - [carol] # she leads\n  # to be asked about\n  override:\n    exceptions: append\n"
+    )
+    assert lanner("tune", "-r", base, alerts, "--write", local).code == 0
+    text = local.read_text()
+    for kept in ("# Ours.\n", "- [carol] # she leads\n", "  # to be asked about\n  override:\n"):
+        assert kept in text
+    assert text.count("- rule:") == 1
+    assert lanner("rules", "check", base, local).code == 0
+
+
+def test_a_local_file_that_silences_an_attack_is_named(
+    lanner: Lanner, base: Path, alerts: Path, tmp_path: Path
+) -> None:
+    local, attack = tmp_path / "local.yaml", tmp_path / "attack.jsonl"
+    attack.write_bytes(event("bot", name="miner") + event("mallory"))
+    lanner("tune", "-r", base, alerts, "--write", local)
+    ran = lanner("tune", "-r", base, alerts, "--against", attack, "--write", local)
+    assert f"`{local}` silences 1 alert of the attack already, of the rule `Pod Created`" in ran.err
+    assert "alerts on the attack: 1, none of which would be silenced\n" in ran.err
+
+
+def test_a_file_without_an_alert_is_refused(lanner: Lanner, base: Path, tmp_path: Path) -> None:
+    for content in (b"", bytes(range(256)), event("bot")):
+        (tmp_path / "alerts").write_bytes(content)
+        ran = lanner("tune", "-r", base, tmp_path / "alerts")
+        assert (ran.code, ran.out) == (1, "")
+        assert f"error: there is no alert in `{tmp_path}/alerts`\n" in ran.err
 
 
 def test_without_noise_nothing_is_proposed_or_written(lanner: Lanner, base: Path, alerts: Path, tmp_path: Path) -> None:
@@ -127,7 +174,7 @@ def test_what_is_no_alert_or_cannot_be_read_is_said(lanner: Lanner, base: Path, 
     ran = lanner("tune", "-r", base, tmp_path / "none", alerts)
     assert ran.code == 1
     assert f"error: cannot read `{tmp_path}/none`: no such file\n" in ran.err
-    assert "1 line of the alerts are no alerts; the first: nonsense" in ran.err
+    assert "1 line without an alert; the first: nonsense" in ran.err
     assert "- [bot, dev]\n" in ran.out
 
 

@@ -52,7 +52,8 @@ BROKEN = "\n".join(f"    {'and ' if n else ''}ka.target.name != name-{n}" for n 
         ("\n\n# a\n\n\n# b\n- list: l   \n  items: []\n\n\n\n", "# a\n\n# b\n- list: l\n  items: []\n"),
         ("- list: l\n# about r\n- rule: r\n- rule: s", "- list: l\n\n# about r\n- rule: r\n\n- rule: s\n"),
         ("- {macro: m, condition: a  and b}\n", "- {macro: m, condition: a  and b}\n"),
-        ("", "\n"),
+        ("", ""),
+        ("\n\n", ""),
         ("# only\n", "# only\n"),
     ],
 )

@@ -9,7 +9,7 @@ from lanner.compiler.load import Rule, load
 from lanner.diagnostics import SourceFile
 from lanner.tuning import noise as module
 from lanner.tuning.alerts import PastAlert
-from lanner.tuning.noise import FEW, Left, Noise, Row, propose
+from lanner.tuning.noise import FEW, WHAT_ALONE, Left, Noise, Row, propose
 
 RULES = """
 - rule: R
@@ -30,8 +30,8 @@ FIELDS = {
 }
 
 
-def rules() -> dict[str, Rule]:
-    loaded = load([SourceFile("r", RULES)]).rules
+def rules(text: str = RULES) -> dict[str, Rule]:
+    loaded = load([SourceFile("r", text)]).rules
     assert loaded
     return {rule.name: rule for rule in loaded.rules}
 
@@ -78,6 +78,21 @@ def test_a_few_places_of_one_user_have_a_row_each() -> None:
 def test_what_the_rule_asks_for_itself_is_not_repeated() -> None:
     (row,), _ = proposed([alert(user="bot", resource="secrets", verb="get")] * 3)
     assert row.fields == ("ka.user.name", "ka.verb")
+
+
+def test_what_an_exception_of_the_rule_asks_for_is_no_reason_to_leave_it_out() -> None:
+    text = RULES + "  exceptions:\n    - name: e\n      fields: [ka.verb]\n      values: [[watch]]\n"
+    noise = Noise()
+    for _ in range(3):
+        noise.add(alert(user="bot", verb="get"))
+    (row,), _ = propose(noise, rules(text), 3)
+    assert row.fields == ("ka.user.name", "ka.verb")
+
+
+def test_what_was_asked_makes_no_exception_by_itself() -> None:
+    rows, left = proposed([alert(verb="get", agent="x")] * 9)
+    assert rows == []
+    assert left == [Left("R", 9, WHAT_ALONE)]
 
 
 def test_too_few_like_alerts_are_left() -> None:
