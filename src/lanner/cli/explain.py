@@ -10,7 +10,7 @@ import sys
 import click
 
 from lanner.cli.loading import load_rules
-from lanner.cli.messages import ColorChoice, Console, Failure, counted, did_you_mean
+from lanner.cli.messages import ColorChoice, Console, ExitCode, Failure, counted, did_you_mean
 from lanner.cli.options import color_option, rules_option
 from lanner.cli.settings import Settings
 from lanner.workbench.explain import Explainer, Explanation
@@ -82,7 +82,10 @@ def _event(place: str) -> bytes:
     try:
         found = pick_events(path, line)
     except PickError as problem:
-        raise Failure(problem.message, problem.help) from None
+        if problem.is_unreadable and (name := place.rpartition(":"))[0] and os.path.exists(name[0]):
+            raise Failure(f"`{name[2]}` is not the number of a line", f"write `{name[0]}:1`") from None
+        code = ExitCode.FAILED if problem.is_unreadable else ExitCode.USAGE
+        raise Failure(problem.message, problem.help, code) from None
     if len(found) > 1:
         hint = "send one" if path == "-" else f"name one, such as `{path}:1`" if line is None else "put each on a line"
         raise Failure(f"`{place}` holds {len(found):,} events", hint)

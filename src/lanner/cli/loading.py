@@ -53,7 +53,7 @@ def load_rules(settings: Settings, console: Console) -> LoadedRules:
     elif result.diagnostics:
         console.warn(f"{counted(len(result.diagnostics), 'warning')} in the rules; `lanner rules check` shows them")
     for source, number in result.rules.not_evaluated.items():
-        console.notice(f"{counted(number, 'rule')} of source `{source}` are not evaluated", source=source, rules=number)
+        console.notice(f"{counted(number, 'rule')} of source `{source}` not evaluated", source=source, rules=number)
     return replace(result.rules, rules=tuple(_switched(rule, settings.switches) for rule in result.rules.rules))
 
 

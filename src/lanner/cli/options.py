@@ -54,6 +54,7 @@ names_option: Option = click.option(
     multiple=True,
     help="Rule file or folder whose macros and lists the condition can use; repeatable.",
 )
+strict_option: Option = click.option("--strict", is_flag=True, help="Exit with 1 when events were malformed.")
 jobs_option: Option = click.option(
     "-j", "--jobs", type=click.IntRange(1, 256), default=1, metavar="N", help="Use N processes, over parts of files."
 )

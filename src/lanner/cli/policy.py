@@ -46,6 +46,7 @@ def policy() -> None:
 @click.argument("policy_file", metavar="[POLICY]", required=False)
 @rules_option
 @click.option("--provider", type=click.Choice([*PROVIDERS]), help="Check what this provider of Kubernetes records.")
+@click.option("--all", "everything", is_flag=True, help="Show every rule and every reason, also of rules that fire.")
 @_format_option
 @color_option
 @click.pass_context
@@ -55,6 +56,7 @@ def check(
     policy_file: str | None,
     rules_files: tuple[str, ...],
     provider: str | None,
+    everything: bool,
     output_format: str,
     color: ColorChoice,
 ) -> None:
@@ -78,8 +80,10 @@ def check(
         click.echo(json.dumps({**to_json(diagnostics.ordered()), "ok": is_ok(verdicts), **report}, indent=2))
     else:
         show(diagnostics.ordered(), sys.stdout, console)
-        for line in (*(provider_lines(cloud) if cloud else ()), *to_lines(verdicts, found)):
+        for line in (*(provider_lines(cloud) if cloud else ()), *to_lines(verdicts, found, everything=everything)):
             click.echo(printable(line))
+        if cloud is None and not is_ok(verdicts):
+            console.tell("`lanner policy generate` writes a policy that feeds them")
     context.exit(ExitCode.DONE if is_ok(verdicts) else ExitCode.FAILED)
 
 
@@ -110,14 +114,13 @@ def generate(
     verdicts = check_policy(generated.policy, rules)
     title = f"The least policy for {counted(len(rules), 'rule')}, from `lanner policy generate`."
     head = [title, *SCOPE, *_starved(verdicts)]
+    volume = _measured(generated.policy, sample)
     click.echo(to_text(generated, head), nl=False)
     say(
         "\n".join(_starved(verdicts)) or f"{counted(len(generated.policy.rules), 'rule')}, which feed all that can fire"
     )
-    status = ExitCode.DONE
-    if sample:
-        status = _measure(Volume(generated.policy), sample, console)
-    context.exit(status)
+    for line in volume_lines(volume) if sample else ():
+        console.note(line)
 
 
 def _starved(verdicts: Sequence[Verdict]) -> list[str]:
@@ -129,8 +132,13 @@ def _starved(verdicts: Sequence[Verdict]) -> list[str]:
     return [f"{counted(len(found), 'rule')} not fed in full ({few}); `lanner policy check` tells what they lack"]
 
 
-def _measure(volume: Volume, paths: tuple[str, ...], console: Console) -> ExitCode:
-    """Read a log and say what the policy would have kept of it."""
+def _measured(policy: Policy, paths: tuple[str, ...]) -> Volume:
+    """What the policy would have kept of a log.
+
+    Raises:
+        Failure: It cannot be read to its end, or holds no event.
+    """
+    volume = Volume(policy)
     every, _ = compile_filter(EVERY_EVENT)
     if every is None:
         raise AssertionError("the condition for every event has no errors")
@@ -139,11 +147,12 @@ def _measure(volume: Volume, paths: tuple[str, ...], console: Console) -> ExitCo
         is_body = delivery.framing is Framing.BODY
         for raw, _ in every.select(delivery.payload, body=is_body, truncated=delivery.truncated):
             volume.add(raw)
-    for error in unreadable:
-        Failure(str(error), error.help).show()
-    for line in volume_lines(volume):
-        console.note(line)
-    return ExitCode.FAILED if unreadable else ExitCode.DONE
+    if unreadable:
+        raise Failure(str(unreadable[0]), unreadable[0].help or "no policy was written", ExitCode.FAILED)
+    if paths and not volume.events:
+        hint = "give an audit log, as `lanner scan` reads it; no policy was written"
+        raise Failure(f"there is no audit event in `{paths[0]}`", hint, ExitCode.FAILED)
+    return volume
 
 
 def enabled_rules(rules_files: tuple[str, ...], console: Console) -> list[Rule]:
@@ -163,6 +172,8 @@ def _read(policy_file: str, output_format: str, console: Console) -> tuple[Polic
             click.echo(json.dumps({**to_json(diagnostics.ordered()), "rules": []}, indent=2))
         else:
             show(diagnostics.ordered(), sys.stderr, console)
+        if any(error.code.code == "LN0101" for error in diagnostics.errors):
+            raise Failure("there is no policy to check", "name the file that the API server has as --audit-policy-file")
         number = counted(len(diagnostics.errors), "error")
         raise Failure(f"the policy has {number}", "an API server refuses it, or runs another one than was written")
     lint_policy(found, diagnostics)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from lanner.cli.messages import Console
+from lanner.cli.messages import Console, counted
 from lanner.cli.tables import as_text, new_table, shown
 from lanner.diagnostics.render import printable
 from lanner.engine.tally import Key, Tally, Value, ranked
@@ -96,7 +96,7 @@ class Ranking:
         sys.stdout.buffer.write(text.encode("utf-8", "replace"))
         sys.stdout.buffer.flush()
         if self.hidden:
-            console.notice(f"{self.hidden:,} further occurrences are not shown; `--top 0` shows all")
+            console.notice(f"{counted(self.hidden, 'further occurrence')} not shown; `--top 0` shows all")
 
     def _json(self) -> str:
         rows = [{"count": row.count, **dict(zip(self.columns, row.values, strict=True))} for row in self.rows]

@@ -55,7 +55,7 @@ def fmt(
     verb = "would be laid out anew" if check or diff else "laid out anew"
     if _STDIN not in paths:
         as_is = len(done) - len(changed) - failed
-        console.tell(f"{counted(len(changed), 'file')} {verb}, {as_is:,} left as they are")
+        console.tell(f"{counted(len(changed), 'file')} {verb}, {as_is:,} left unchanged")
     if failed:
         context.exit(ExitCode.USAGE)
     context.exit(ExitCode.FAILED if changed and (check or diff) else ExitCode.DONE)

@@ -46,7 +46,10 @@ _RULE_FILE = re.compile(r"(?:[ \t]*(?:#[^\n]*|---[ \t]*)?\n)*-[ \t]")
 )
 @click.option("--coverage", "with_coverage", is_flag=True, help="Say what no test has seen of rules and conditions.")
 @click.option(
-    "--mutants", "with_mutants", is_flag=True, help="Put mistakes into conditions; say which no test notices."
+    "--mutants",
+    "with_mutants",
+    is_flag=True,
+    help="Put mistakes into conditions; exit with 1 when no test notices one.",
 )
 @click.option("--update", is_flag=True, help="Write what comes out into the test files as what is expected.")
 @click.option("--junit", "junit_file", metavar="FILE", help="Write JUnit's XML to this file as well.")
@@ -90,7 +93,8 @@ def test_rules(
         click.echo("".join(f"{line}\n" for line in proof.lines()), nl=False)
     if junit_file is not None:
         Path(junit_file).write_text(as_junit(outcomes), encoding="utf-8")
-    context.exit(ExitCode.DONE if all(outcome.passed for outcome in outcomes) else ExitCode.FAILED)
+    is_done = all(outcome.passed for outcome in outcomes) and not proof.survived
+    context.exit(ExitCode.DONE if is_done else ExitCode.FAILED)
 
 
 def _sources(paths: Sequence[str], console: Console) -> list[SourceFile]:

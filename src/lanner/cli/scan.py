@@ -14,7 +14,7 @@ import click
 from lanner.cli.detection import compile_settings, open_stdout, shared_stdout
 from lanner.cli.interrupts import Interrupts, Stopped
 from lanner.cli.messages import Console, ExitCode, report
-from lanner.cli.options import PriorityType, detection_options, jobs_option
+from lanner.cli.options import PriorityType, detection_options, jobs_option, strict_option
 from lanner.cli.parallel import map_parts
 from lanner.cli.progress import ProgressBar
 from lanner.cli.screens import screen_for
@@ -62,7 +62,7 @@ class Verdict:
     "--fail-on", type=PriorityType(), metavar="PRIORITY", help="Exit with 3 after an alert of this priority or above."
 )
 @jobs_option
-@click.option("--strict", is_flag=True, help="Exit with 1 when events were malformed.")
+@strict_option
 @click.pass_context
 def scan(
     context: click.Context,

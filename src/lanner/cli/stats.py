@@ -13,7 +13,7 @@ from lanner.cli.diagnostics import show
 from lanner.cli.interrupts import Interrupts, Stopped
 from lanner.cli.loading import load_names
 from lanner.cli.messages import ColorChoice, Console, ExitCode, Failure, counted, report
-from lanner.cli.options import color_option, jobs_option, names_option, progress_option, quiet_option
+from lanner.cli.options import color_option, jobs_option, names_option, progress_option, quiet_option, strict_option
 from lanner.cli.parallel import map_parts
 from lanner.cli.progress import ProgressBar
 from lanner.cli.ranking import FORMATS, Format, Ranking
@@ -76,6 +76,7 @@ class DurationType(click.ParamType[int]):
     help="Keep so many different combinations; what comes beyond is counted together.",
 )
 @jobs_option
+@strict_option
 @quiet_option
 @progress_option
 @color_option
@@ -91,6 +92,7 @@ def stats(
     output_format: Format,
     max_keys: int,
     jobs: int,
+    strict: bool,
     quiet: bool,
     no_progress: bool,
     color: ColorChoice,
@@ -117,7 +119,8 @@ def stats(
     if status is ExitCode.INTERRUPTED:
         console.warn("interrupted: these are the counts so far")
     _report(counter, found.stats, console)
-    context.exit(status)
+    is_failed = strict and found.stats.malformed
+    context.exit(status or (ExitCode.FAILED if is_failed else ExitCode.DONE))
 
 
 def divide(words: Sequence[str], *, needs_field: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -230,8 +233,8 @@ class Counter:
 
 
 def _report(counter: Counter, stats: Stats, console: Console) -> None:
-    if counter.tally.folded:
-        number = f"{counter.tally.folded:,} occurrences"
-        console.warn(f"{number} of further values are counted together; `--max-keys` keeps more")
+    if folded := counter.tally.folded:
+        more = "; `--max-keys` keeps more" if counter.tally.is_full else ""
+        console.warn(f"{counted(folded, 'occurrence')} of further values counted together, in no row{more}")
     if stats.malformed:
         console.warn(f"{counted(stats.malformed, 'document')} malformed; the first: {stats.samples[0]}")

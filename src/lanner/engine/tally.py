@@ -56,6 +56,11 @@ class Tally:
         except TypeError:
             self._add_lists(key)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether more keys would have found a place in a table that keeps more of them."""
+        return len(self.counts) >= self.max_keys
+
     def merge(self, other: Tally) -> None:
         """Count what was counted of events behind those of this tally, in a table that was never closed.
 

@@ -28,9 +28,12 @@ TITLES: Mapping[Status, tuple[str, str]] = MappingProxyType(
 )
 """What is said of one rule and of several of each status, in the order of the report."""
 
-_MAX_FINDINGS = 8
-_MAX_LISTED = 40
-"""Rules that are shown one by one, each with its reasons; more are grouped by what they lack."""
+ATTENTION = (Status.NEVER, Status.MISSING_FIELDS, Status.PARTLY, Status.UNKNOWN)
+"""What a policy can do something about."""
+
+_MAX_RULES = 10
+_MAX_REASONS = 2
+"""Rules of each status, and reasons for each of them, that are shown unless everything is."""
 
 
 def is_ok(verdicts: Iterable[Verdict]) -> bool:
@@ -62,42 +65,59 @@ def fields_of(absent: Absent) -> tuple[str, ...]:
     return tuple(need.field for need in found if any(path[: len(absent.path)] == absent.path for path in need.paths))
 
 
-def to_lines(verdicts: Sequence[Verdict], policy: Policy) -> Iterator[str]:
-    """The report: rules by what becomes of them, the worst first, each with the reasons."""
+def to_lines(verdicts: Sequence[Verdict], policy: Policy, *, everything: bool = False) -> Iterator[str]:
+    """The report: rules by what becomes of them, the worst first, each with the reasons, and the numbers at the end.
+
+    Args:
+        verdicts: On the rules.
+        policy: That they are put to.
+        everything: Show every rule and reason, not only the first ones of those that need attention.
+    """
+    hidden = False
     for status, (of_one, of_many) in TITLES.items():
-        found = [verdict for verdict in verdicts if verdict.status is status]
-        if not found:
+        found = _ranked(verdict for verdict in verdicts if verdict.status is status)
+        if not found or not (everything or status in ATTENTION):
             continue
         yield f"1 rule {of_one}:" if len(found) == 1 else f"{len(found)} rules {of_many}:"
-        if status is Status.MISSING_FIELDS and len(found) > _MAX_LISTED:
-            yield from (f"  {line}" for line in _by_missing(found))
-            yield ""
-            continue
-        for verdict in found:
+        shown = found if everything else found[:_MAX_RULES]
+        for verdict in shown:
             lists = f": {', '.join(verdict.empty_lists)}" if verdict.empty_lists else ""
-            yield f"  {verdict.rule.name}{lists}"
-            if status not in (Status.FIRES, Status.OFF, Status.EMPTY_LIST):
-                yield from (f"    {line}" for line in _reasons(verdict, policy))
+            yield f"  {verdict.rule.name} ({verdict.rule.priority.value}){lists}"
+            reasons = [*_reasons(verdict, policy)] if status in ATTENTION else []
+            kept = reasons if everything else reasons[:_MAX_REASONS]
+            yield from (f"    {line}" for line in kept)
+            hidden = hidden or len(kept) < len(reasons)
+        if len(shown) < len(found):
+            yield f"  and {len(found) - len(shown)} more"
+            hidden = True
         yield ""
+    yield summary(verdicts)
+    if hidden:
+        yield "`--all` shows every rule and every reason"
 
 
-def _by_missing(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """Rules by the fields that they lack, where they are many."""
-    groups: dict[str, list[str]] = {}
-    for verdict in verdicts:
-        names = (f"{need.field} (output)" if need.is_printed else need.field for need in verdict.missing)
-        groups.setdefault(", ".join(names), []).append(verdict.rule.name)
-    for fields, rules in sorted(groups.items(), key=lambda group: -len(group[1])):
-        yield f"no {fields}:"
-        yield f"  {', '.join(rules)}"
+def summary(verdicts: Sequence[Verdict]) -> str:
+    """How many rules there are of each status, in a line."""
+    numbers = {status: sum(verdict.status is status for verdict in verdicts) for status in TITLES}
+    parts = [
+        f"{number} {TITLES[status][number != 1].partition(', whatever')[0]}"
+        for status, number in numbers.items()
+        if number
+    ]
+    return f"{len(verdicts)} rule{'s' if len(verdicts) != 1 else ''}: {'; '.join(parts) or 'none is on'}"
+
+
+def _ranked(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """What the condition lacks before what only the output lacks, and the most severe rules first."""
+    return sorted(
+        verdicts,
+        key=lambda each: (all(need.is_printed for need in each.missing), each.rule.priority.level),
+    )
 
 
 def _reasons(verdict: Verdict, policy: Policy) -> Iterator[str]:
     found = [each for each in verdict.findings if each.fate is not Fate.FED or each.missing]
-    for finding in found[:_MAX_FINDINGS]:
-        yield reason(finding, policy)
-    if len(found) > _MAX_FINDINGS:
-        yield f"and {len(found) - _MAX_FINDINGS} more"
+    yield from (reason(finding, policy) for finding in found)
     if verdict.status is Status.UNKNOWN and not found:
         yield "its condition is beyond what can be decided without events"
 

@@ -18,11 +18,15 @@ _DECODER = EventDecoder(EventSchema(()))
 
 @dataclass(eq=False)
 class PickError(Exception):
-    """No event can be had: why, what to do, and which key of an event's description is to blame, if one is."""
+    """No event can be had: why, what to do, and which key of an event's description is to blame, if one is.
+
+    `is_unreadable` tells files that cannot be read from files without the event that is wanted.
+    """
 
     message: str
     help: str | None = None
     key: str = ""
+    is_unreadable: bool = False
 
 
 def pick_events(path: str, line: int | None = None) -> list[bytes]:
@@ -55,9 +59,13 @@ def pick_events(path: str, line: int | None = None) -> list[bytes]:
         if len(found) > MAX_EVENTS:
             raise PickError(f"`{path}` has more than {MAX_EVENTS:,} events", "name one of its lines")
     if errors:
-        raise PickError(str(errors[0]), errors[0].help)
+        raise PickError(str(errors[0]), errors[0].help, is_unreadable=True)
+    if not found and line is None:
+        raise PickError(f"`{path}` has no event", "give an audit log, or one event as JSON")
     if not found:
-        raise PickError(f"`{path}` has no event{'' if line is None else f' on line {line}'}")
+        raise PickError(
+            f"`{path}` has no event on line {line:,}", "lines are counted from 1; `lanner grep` finds events"
+        )
     return found
 
 

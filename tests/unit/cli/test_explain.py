@@ -70,9 +70,13 @@ def test_an_event_comes_from_standard_input(lanner: Lanner, folder: Path, monkey
     ("arguments", "error"),
     [
         (["log"], "error: `log` holds 3 events\n  help: name one, such as `log:1`\n"),
-        (["log:9"], "error: `log` has no event on line 9\n"),
+        (
+            ["log:9"],
+            "error: `log` has no event on line 9\n  help: lines are counted from 1; `lanner grep` finds events\n",
+        ),
+        (["log:abc"], "error: `abc` is not the number of a line\n  help: write `log:1`\n"),
+        (["empty"], "error: `empty` has no event\n  help: give an audit log, or one event as JSON\n"),
         (["log:0"], "error: lines are counted from 1\n"),
-        (["missing"], "error: cannot read `missing`: no such file\n"),
         (["log:1", "--rule", "Of"], "error: no rule is named `Of`\n  help: did you mean `Off`?\n"),
         (["rules.yaml"], None),
     ],
@@ -80,9 +84,16 @@ def test_an_event_comes_from_standard_input(lanner: Lanner, folder: Path, monkey
 def test_what_cannot_be_explained_is_told(
     lanner: Lanner, folder: Path, arguments: list[str], error: str | None
 ) -> None:
+    (folder / "empty").touch()
     ran = lanner("explain", *arguments, "-r", "rules.yaml")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == error if error else "holds what is no audit event" in ran.err
+
+
+def test_a_file_that_cannot_be_read_makes_the_status_1(lanner: Lanner, folder: Path) -> None:
+    for place in ("missing", "missing:abc", "missing:1"):
+        ran = lanner("explain", place, "-r", "rules.yaml")
+        assert (ran.code, ran.err) == (1, f"error: cannot read `{place.removesuffix(':1')}`: no such file\n")
 
 
 def test_default_rules_are_explained_without_rules_of_ones_own(lanner: Lanner, folder: Path) -> None:

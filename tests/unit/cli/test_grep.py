@@ -114,3 +114,12 @@ def test_a_filter_and_a_transformation_are_a_condition_and_an_output(
         )
     )
     assert lanner("grep", condition, "--output", output, log).out == f"{line}\n"
+
+
+@pytest.mark.parametrize("command", [["grep", "ka.verb exists"], ["stats", "ka.verb"]])
+def test_malformed_events_make_the_status_1_when_it_is_strict(lanner: Lanner, log: Path, command: list[str]) -> None:
+    log.write_bytes(event())
+    assert lanner(*command, log, "--strict").code == 0
+    log.write_bytes(event() + b"nonsense\n")
+    assert lanner(*command, log).code == 0
+    assert lanner(*command, log, "--strict").code == 1

@@ -26,17 +26,45 @@ def test_a_starved_rule_is_shown_with_the_reason_and_makes_the_status_1(
     ran = lanner("policy", "check", policy, "-r", rules)
     assert ran.code == 1
     assert ran.out == (
-        "1 rule can never fire:\n  Anything by Eve\n"
+        "1 rule can never fire:\n  Anything by Eve (Notice)\n"
         "    get bindings by eve: not recorded (rule 1 of the policy, line 4)\n\n"
-        "1 rule fires, but not on all that it asks for:\n  Pod Created\n"
+        "1 rule fires, but not on all that it asks for:\n  Pod Created (Warning)\n"
         "    create pods by eve: not recorded (rule 1 of the policy, line 4)\n\n"
+        "2 rules: 1 can never fire; 1 fires, but not on all that it asks for\n"
     )
+    assert ran.err == "`lanner policy generate` writes a policy that feeds them\n"
 
 
 def test_status_0_when_all_rules_can_fire(lanner: Lanner, tmp_path: Path, rules: Path) -> None:
     (tmp_path / "all.yaml").write_text(HEAD + "rules:\n  - level: Metadata\n")
     ran = lanner("policy", "check", tmp_path / "all.yaml", "-r", rules)
-    assert (ran.code, ran.out) == (0, "2 rules fire:\n  Pod Created\n  Anything by Eve\n\n")
+    assert (ran.code, ran.out, ran.err) == (0, "2 rules: 2 fire\n", "")
+    everything = lanner("policy", "check", tmp_path / "all.yaml", "-r", rules, "--all")
+    listed = "2 rules fire:\n  Pod Created (Warning)\n  Anything by Eve (Notice)\n\n2 rules: 2 fire\n"
+    assert (everything.code, everything.out) == (0, listed)
+
+
+def test_what_needs_attention_comes_first_and_the_rest_by_number(lanner: Lanner, tmp_path: Path) -> None:
+    (tmp_path / "none.yaml").write_text(HEAD + "rules:\n  - level: Metadata\n    verbs: [get]\n")
+    rule = "- {{rule: {}, desc: d, condition: ka.verb = {}, output: o, priority: {}, source: k8s_audit}}\n"
+    rules = [
+        ("Fires", "get", "CRITICAL"),
+        *((f"Low {n:02}", "list", "INFO") for n in range(20)),
+        ("High", "list", "ERROR"),
+    ]
+    (tmp_path / "rules.yaml").write_text("".join(rule.format(*each) for each in rules))
+    lines = lanner("policy", "check", tmp_path / "none.yaml", "-r", tmp_path / "rules.yaml").out.splitlines()
+    assert lines[:2] == ["21 rules can never fire:", "  High (Error)"]
+    assert lines[-4:] == [
+        "  and 11 more",
+        "",
+        "22 rules: 21 can never fire; 1 fires",
+        "`--all` shows every rule and every reason",
+    ]
+    assert "Fires" not in "".join(lines)
+    everything = lanner("policy", "check", tmp_path / "none.yaml", "-r", tmp_path / "rules.yaml", "--all").out
+    assert everything.count("  Low ") == 20
+    assert everything.endswith("1 rule fires:\n  Fires (Critical)\n\n22 rules: 21 can never fire; 1 fires\n")
 
 
 def test_a_rule_that_waits_for_a_list_is_said_to_with_the_name_of_the_list(lanner: Lanner, tmp_path: Path) -> None:
@@ -50,13 +78,16 @@ def test_a_rule_that_waits_for_a_list_is_said_to_with_the_name_of_the_list(lanne
     }
     text = "- {list: allowed, items: []}\n- {macro: listed, condition: kx.source.ip in (allowed)}\n"
     (tmp_path / "rules.yaml").write_text(text + "".join(rule.format(*each) for each in conditions.items()))
-    ran = lanner("policy", "check", tmp_path / "all.yaml", "-r", tmp_path / "rules.yaml")
+    ran = lanner("policy", "check", tmp_path / "all.yaml", "-r", tmp_path / "rules.yaml", "--all")
+    numbers = "4 rules: 1 asks for what no event is; 2 need a list which is empty; 1 fires\n"
     assert (ran.code, ran.out) == (
         0,
-        "1 rule asks for what no event is, whatever the policy:\n  Is off\n\n"
-        "2 rules need a list which is empty:\n  Waits: allowed\n  Waits in a macro: allowed\n\n"
-        "1 rule fires:\n  Fires\n\n",
+        "1 rule asks for what no event is, whatever the policy:\n  Is off (Informational)\n\n"
+        "2 rules need a list which is empty:\n  Waits (Informational): allowed\n"
+        "  Waits in a macro (Informational): allowed\n\n"
+        f"1 rule fires:\n  Fires (Informational)\n\n{numbers}",
     )
+    assert lanner("policy", "check", tmp_path / "all.yaml", "-r", tmp_path / "rules.yaml").out == numbers
     as_json = lanner("policy", "check", tmp_path / "all.yaml", "-r", tmp_path / "rules.yaml", "--format", "json")
     found = {each["rule"]: (each["status"], each["empty_lists"]) for each in json.loads(as_json.out)["rules"]}
     assert found["Waits"] == ("empty_list", ["allowed"])
@@ -89,6 +120,7 @@ def test_a_missing_policy_is_an_error_of_one_line(lanner: Lanner, tmp_path: Path
     ran = lanner("policy", "check", tmp_path / "none.yaml")
     assert ran.code == 2
     assert "cannot read" in ran.err
+    assert "error: there is no policy to check\n" in ran.err
 
 
 def test_what_a_policy_holds_reaches_the_terminal_as_visible_text(lanner: Lanner, tmp_path: Path, rules: Path) -> None:
@@ -141,9 +173,12 @@ def test_the_volume_is_measured_on_a_sample(lanner: Lanner, tmp_path: Path, rule
 
 
 def test_a_sample_that_cannot_be_read_makes_the_status_1(lanner: Lanner, tmp_path: Path, rules: Path) -> None:
-    ran = lanner("policy", "generate", "-r", rules, "--sample", tmp_path / "none.log")
-    assert ran.code == 1
-    assert "none.log" in ran.err
+    (tmp_path / "empty.log").write_bytes(b"")
+    for name, why in (("none.log", "cannot read `"), ("empty.log", "there is no audit event in `")):
+        ran = lanner("policy", "generate", "-r", rules, "--sample", tmp_path / name)
+        assert (ran.code, ran.out) == (1, "")
+        assert f"error: {why}{tmp_path / name}`" in ran.err
+        assert "no policy was written" in ran.err
 
 
 def test_what_the_generated_policy_does_not_feed_is_said(lanner: Lanner, tmp_path: Path) -> None:
@@ -170,8 +205,8 @@ def test_a_provider_stands_for_its_policy_and_its_gaps(lanner: Lanner, tmp_path:
     assert ran.code == 1
     assert ran.out.startswith("Google Kubernetes Engine (from: ")
     assert "the groups of the user (ka.user.groups); instead: `ka.user.name`" in ran.out
-    assert "1 rule can never fire:\n  Masters\n" in ran.out
-    assert "1 rule fires:\n  Deleted\n" in ran.out
+    assert "1 rule can never fire:\n  Masters (Informational)\n" in ran.out
+    assert "2 rules: 1 can never fire; 1 fires\n" in ran.out
     assert lanner("policy", "check", "--provider", "eks", "-r", path).code == 0
 
 

@@ -24,9 +24,9 @@ def ugly(tmp_path: Path) -> Path:
 
 def test_files_are_written_in_place(lanner: Lanner, ugly: Path) -> None:
     ran = lanner("rules", "fmt", ugly)
-    assert (ran.code, ran.out, ran.err) == (0, "", "1 file laid out anew, 0 left as they are\n")
+    assert (ran.code, ran.out, ran.err) == (0, "", "1 file laid out anew, 0 left unchanged\n")
     assert ugly.read_text() == NEAT
-    assert lanner("rules", "fmt", ugly).err == "0 files laid out anew, 1 left as they are\n"
+    assert lanner("rules", "fmt", ugly).err == "0 files laid out anew, 1 left unchanged\n"
     assert [each.name for each in ugly.parent.iterdir()] == ["rules.yaml"]
 
 
@@ -43,7 +43,7 @@ def test_mode_and_links_stay(lanner: Lanner, ugly: Path, tmp_path: Path) -> None
 def test_checking_writes_nothing_and_fails(lanner: Lanner, ugly: Path) -> None:
     ran = lanner("rules", "fmt", "--check", ugly)
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err == f"would be laid out anew: {ugly}\n1 file would be laid out anew, 0 left as they are\n"
+    assert ran.err == f"would be laid out anew: {ugly}\n1 file would be laid out anew, 0 left unchanged\n"
     assert ugly.read_text() == UGLY
     ugly.write_text(NEAT)
     assert lanner("rules", "fmt", "--check", ugly).code == 0
@@ -69,7 +69,7 @@ def test_standard_input_goes_to_standard_output(lanner: Lanner, ugly: Path, monk
 
 def test_a_folder_stands_for_its_rule_files(lanner: Lanner, ugly: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
-    assert lanner("rules", "fmt", tmp_path).err == "1 file laid out anew, 0 left as they are\n"
+    assert lanner("rules", "fmt", tmp_path).err == "1 file laid out anew, 0 left unchanged\n"
 
 
 def test_a_file_that_is_no_yaml_is_shown_and_others_are_laid_out(lanner: Lanner, ugly: Path, tmp_path: Path) -> None:

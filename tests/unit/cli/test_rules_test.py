@@ -163,7 +163,7 @@ def test_an_update_leaves_alone_what_was_not_selected(lanner: Lanner, folder: Pa
 
 def test_coverage_and_mutants_follow_the_results(lanner: Lanner, folder: Path) -> None:
     ran = lanner("rules", "test", "--coverage", "--mutants", "tests.yaml")
-    assert ran.code == 0
+    assert ran.code == 1
     lines = ran.out.splitlines()
     assert "no test is about `Anything by Eve`" in lines
     assert "rules.yaml:8: Pod Created: `pod` is never false" in lines

@@ -103,7 +103,7 @@ def test_the_first_of_each_time_are_shown(lanner: Lanner, tmp_path: Path) -> Non
     )
     ran = lanner("stats", "ka.user.name", "--by", "1h", "--top", "1", log)
     assert [row[3] for row in rows(ran)] == ["b", "c"]
-    assert ran.err == "note: 1 further occurrences are not shown; `--top 0` shows all\n"
+    assert ran.err == "note: 1 further occurrence not shown; `--top 0` shows all\n"
 
 
 def test_top_bounds_the_rows_and_zero_shows_all(lanner: Lanner, tmp_path: Path) -> None:
@@ -119,7 +119,15 @@ def test_beyond_the_bound_on_keys_the_rest_is_counted_together(lanner: Lanner, l
     ran = lanner("stats", "ka.user.name", "--max-keys", "1", "--format", "json", "-q", log)
     assert json.loads(ran.out)["folded"] == 2
     ran = lanner("stats", "ka.user.name", "--max-keys", "1", log)
-    assert "warning: 2 occurrences of further values are counted together; `--max-keys` keeps more\n" in ran.err
+    assert "warning: 2 occurrences of further values counted together, in no row; `--max-keys` keeps more\n" in ran.err
+
+
+def test_more_keys_are_only_advised_where_they_would_help(
+    lanner: Lanner, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lanner.engine.tally.MAX_CHARACTERS", 6)
+    ran = lanner("stats", "ka.user.name", log)
+    assert "further values counted together, in no row\n" in ran.err
 
 
 def test_bars_are_as_long_as_their_counts(lanner: Lanner, log: Path) -> None:
