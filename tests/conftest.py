@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from lanner.cli.log import LogOptions, configure
+
+from .postgres import Server, binaries, server
 
 _ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("LANNER_SHARED", _ROOT.parent / "shared"))
@@ -35,6 +38,12 @@ def plain_messages() -> Iterator[None]:
     configure(LogOptions())
 
 
+@pytest.fixture(autouse=True)
+def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has what a test runs keep its alerts in a folder of the test's own."""
+    monkeypatch.setenv("LANNER_STATE_DIR", str(tmp_path_factory.getbasetemp() / "state" / uuid.uuid4().hex))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The conformance material: rules and events with the verdicts of a real Falco, recordings of a real API server."""
@@ -43,3 +52,15 @@ def shared() -> Path:
             pytest.fail(f"{SHARED} is missing, and CI skips nothing")
         pytest.skip(f"the conformance material is not at {SHARED}")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server; without its programs tests that need it are skipped, never in CI."""
+    programs = binaries()
+    if programs is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("PostgreSQL's server is not installed, and CI skips nothing")
+        pytest.skip("PostgreSQL's server is not installed")
+    with server(programs) as running:
+        yield running

@@ -55,12 +55,22 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         time_ns: As an alert's.
         message: As an alert's.
         values: Of the output fields, in the order of the kind's keys.
+        identity: What tells it from every other match, and is the same when the same event comes again; empty where
+            nobody asked for it.
     """
 
     kind: AlertKind
     time_ns: int
     message: str
     values: tuple[FieldValue, ...]
+    identity: bytes = b""
+
+    @staticmethod
+    def of(alert: Alert, identity: bytes = b"") -> Finding:
+        """The finding that such an alert would be made of."""
+        fields = alert.output_fields
+        kind = AlertKind(alert.rule, alert.priority, alert.source, alert.tags, alert.hostname, tuple(fields))
+        return Finding(kind, alert.time_ns, alert.message, tuple(fields.values()), identity)
 
     def alert(self) -> Alert:
         """The alert."""

@@ -78,7 +78,7 @@ class AlertFormat:
         try:
             line = self._json(alert) if self.json else escape(self._output(alert))
         except UnicodeEncodeError:
-            return self.encode(_without_surrogates(alert))
+            return self.encode(without_surrogates(alert))
         if self.terminal:
             line = for_terminal(line)
         if self.color and not self.json:
@@ -189,7 +189,7 @@ def _json_escape(control: re.Match[str]) -> str:
     return _ENCODE(control[0]).decode()[1:-1]
 
 
-def _without_surrogates(alert: Alert) -> Alert:
+def without_surrogates(alert: Alert) -> Alert:
     """The alert with U+FFFD for what UTF-8 cannot say, as Falco replaces it."""
 
     def clean(value: FieldValue) -> FieldValue:

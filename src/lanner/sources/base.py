@@ -75,6 +75,17 @@ class UnwrittenAlerts(Exception):
     """
 
 
+class NotStored(Exception):
+    """Raised by a handler for a delivery whose alerts could not be stored, as when the disk is full.
+
+    It is not to be acknowledged, and to be delivered again later: alerts that are stored by then are not raised twice.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"alerts cannot be stored: {reason}")
+        self.reason = reason
+
+
 class SourceError(Exception):
     """A place that cannot be read from or listened on; as text "cannot read `x.json`: no such file"."""
 

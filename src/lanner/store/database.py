@@ -1,0 +1,134 @@
+"""A database as a store needs it: SQLite in a file, or PostgreSQL; its connections, transactions and version.
+
+Nothing is kept open over a fork: a process opens what it uses.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import create_engine, event, inspect, select, text, update
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from lanner.store import tables
+from lanner.store.errors import StoreError
+
+BUSY_S = 5.0
+"""How long to wait for others that write, and for a server that does not answer."""
+
+_CACHE_KIB = 16 * 1024
+_WAL_BYTES = 64 * 1024 * 1024
+_READS = "lanner_reads"
+_WRITERS = 0x6C616E6E
+"""The number of the lock, among those that applications agree on in PostgreSQL, which serialises writers."""
+
+
+class Database:
+    """Connections to one database; for any number of threads."""
+
+    def __init__(self, url: URL, *, is_temporary: bool = False) -> None:
+        """Connect nothing yet.
+
+        Args:
+            url: `sqlite` with a file, or `postgresql+psycopg`.
+            is_temporary: Whether it need not survive the machine.
+
+        Raises:
+            StoreError: The library for it is not installed.
+        """
+        self.is_shared = url.get_backend_name() != "sqlite"
+        try:
+            self._engine = self._shared(url) if self.is_shared else self._file(url, is_temporary=is_temporary)
+        except ModuleNotFoundError as error:
+            raise StoreError("PostgreSQL needs a library", "pip install 'lanner[postgres]'") from error
+        self._reader = self._engine.execution_options(**{_READS: True})
+
+    @property
+    def placeholder(self) -> str:
+        """What stands for a value in the database's own SQL."""
+        return "%s" if self.is_shared else "?"
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that no other one that writes overlaps; it is durable once this has ended.
+
+        Raises:
+            StoreError: It is not, or it is not known to be.
+        """
+        try:
+            with self._engine.begin() as connection:
+                if self.is_shared:
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS})
+                yield connection
+        except SQLAlchemyError as error:
+            raise StoreError.of(error) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection to ask questions by.
+
+        Raises:
+            StoreError: It does not answer.
+        """
+        try:
+            with self._reader.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise StoreError.of(error) from error
+
+    def prepare(self) -> None:
+        """Make the tables where there are none; bring those of an older version up to date.
+
+        Raises:
+            StoreError: It is no database, cannot be written, or was made by a newer version.
+        """
+        with self.writing() as connection:
+            if not inspect(connection).has_table(tables.SCHEMA.name):
+                tables.create(connection)
+                return
+            found = connection.scalar(select(tables.SCHEMA.c.version)) or 0
+            if found > tables.VERSION:
+                raise StoreError(
+                    f"made by a newer version (its tables are version {found}, this one knows {tables.VERSION})",
+                    "run the newer version, or use another place",
+                )
+            while found < tables.VERSION:
+                tables.MIGRATIONS[found](connection)
+                found += 1
+                connection.execute(update(tables.SCHEMA).values(version=found))
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._engine.dispose()
+
+    @staticmethod
+    def _shared(url: URL) -> Engine:
+        server = {"connect_timeout": int(BUSY_S), "tcp_user_timeout": int(2000 * BUSY_S), "application_name": "lanner"}
+        limits = f"-c statement_timeout={int(4000 * BUSY_S)} -c lock_timeout={int(1000 * BUSY_S)}"
+        return create_engine(url, connect_args={**server, "options": limits}, pool_timeout=BUSY_S, pool_pre_ping=True)
+
+    @staticmethod
+    def _file(url: URL, *, is_temporary: bool) -> Engine:
+        engine = create_engine(url, connect_args={"timeout": BUSY_S}, pool_timeout=BUSY_S)
+
+        @event.listens_for(engine, "connect")
+        def connected(connection: sqlite3.Connection, record: Any) -> None:
+            connection.isolation_level = None  # Python's own transactions would begin too late
+            for pragma in (
+                "journal_mode=WAL",
+                f"synchronous={'OFF' if is_temporary else 'FULL'}",
+                f"cache_size=-{_CACHE_KIB}",
+                f"journal_size_limit={_WAL_BYTES}",
+            ):
+                connection.execute(f"PRAGMA {pragma}")
+
+        @event.listens_for(engine, "begin")
+        def begun(connection: Connection) -> None:
+            if not connection.get_execution_options().get(_READS):
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+        return engine
