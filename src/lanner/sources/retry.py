@@ -1,0 +1,48 @@
+"""What a source does again: it hands over what was not taken, and asks a place that does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterator
+
+from lanner.sources.base import Delivery, Handler, RejectedDelivery, UnwrittenAlerts, finish, reason_of
+from lanner.sources.plugin import Context, Trouble
+
+Sleep = Callable[[float], Awaitable[object]]
+
+FIRST_PAUSE_S = 0.5
+LAST_PAUSE_S = 30.0
+
+
+def pauses(first_s: float = FIRST_PAUSE_S, last_s: float = LAST_PAUSE_S) -> Iterator[float]:
+    """Pauses that double up to the last one, each shortened by up to a half, so that many do not ask at once."""
+    pause_s = first_s
+    while True:
+        yield pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - no secret depends on it
+        pause_s = min(pause_s * 2, last_s)
+
+
+async def insist(handle: Handler, delivery: Delivery, context: Context, sleep: Sleep = asyncio.sleep) -> bool:
+    """Hand a delivery over until it is taken; what the handler is busy with is finished even when cancelled.
+
+    Returns:
+        Whether it was taken; False: no retry can make it readable.
+    """
+    for pause_s in pauses():
+        try:
+            await finish(_awaited(handle(delivery)))
+        except UnwrittenAlerts:
+            return True  # the output says what is wrong, and has the alerts
+        except RejectedDelivery:
+            return False
+        except Exception as error:  # whatever kept it from being handled may pass
+            context.tell(Trouble.RETRY, f"events were not taken: {reason_of(error)}; they are handed over again")
+        else:
+            return True
+        await sleep(pause_s)
+    raise AssertionError("pauses have no end")
+
+
+async def _awaited(work: Awaitable[None]) -> None:
+    await work

@@ -1,0 +1,73 @@
+import asyncio
+from itertools import islice
+
+import pytest
+
+from lanner.sources.base import Delivery, Framing, RejectedDelivery
+from lanner.sources.plugin import Context, Trouble
+from lanner.sources.retry import insist, pauses
+
+DELIVERY = Delivery(b"{}", Framing.LINES, "here")
+
+
+def test_pauses_double_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: high)
+    assert [*islice(pauses(1, 10), 6)] == [1, 2, 4, 8, 10, 10]
+
+
+def test_pauses_differ_from_each_other_and_are_never_longer() -> None:
+    found = [next(pauses(8, 8)) for _ in range(200)]
+    assert len(set(found)) > 100
+    assert 4 <= min(found) <= max(found) <= 8
+
+
+def test_a_delivery_is_handed_over_until_it_is_taken_or_rejected() -> None:
+    told: list[tuple[Trouble, str]] = []
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    def outcome(*errors: Exception) -> bool:
+        failures = iter(errors)
+
+        async def handle(delivery: Delivery) -> None:
+            assert delivery is DELIVERY
+            for error in failures:
+                raise error
+
+        context = Context(name="test", tell=lambda trouble, text, times=1: told.append((trouble, text)))
+        return asyncio.run(insist(handle, DELIVERY, context, sleep))
+
+    assert outcome()
+    assert not slept
+    assert not told
+    assert outcome(OSError(28, "No space left on device"), ValueError("odd"))
+    assert len(slept) == 2
+    assert [text for _, text in told] == [
+        "events were not taken: no space left on device; they are handed over again",
+        "events were not taken: odd; they are handed over again",
+    ]
+    assert not outcome(RejectedDelivery("the body is not JSON"))
+
+
+def test_a_handler_is_not_left_halfway() -> None:
+    async def main() -> str:
+        begun, go = asyncio.Event(), asyncio.Event()
+        done = ""
+
+        async def handle(delivery: Delivery) -> None:
+            nonlocal done
+            begun.set()
+            await go.wait()
+            done = "done"
+
+        task = asyncio.create_task(insist(handle, DELIVERY, Context(name="test")))
+        await begun.wait()
+        task.cancel()
+        go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return done
+
+    assert asyncio.run(main()) == "done"
