@@ -20,11 +20,13 @@ from lanner.server.internal import (
     UNSAFE,
     WORKER_LOST,
     internal_alert,
+    noticed,
     reload_refused,
     source_failed,
     unsafe,
     worker_lost,
 )
+from lanner.vigil.concern import CLOCKS, KINDS, LATE, OVER, SILENT, Concern, settle
 
 TEXTS = {
     DAMAGED_EVENT: (
@@ -55,6 +57,23 @@ TEXTS = {
         "The output that gets it has a `rate_limit`, and did not get some alerts. It has the highest priority of "
         "those, and goes to that output alone.",
         "Look for the others where there is no limit; raise `rate` and `max_burst`, or tune the noisy rule.",
+    ),
+    SILENT: (
+        "A source sends nothing for longer than is usual for it, or nothing at all since the start. What happened "
+        "since is not detected.",
+        "See [knowing when blind](../guide/knowing-when-blind.md#nothing-comes).",
+    ),
+    LATE: (
+        "Events of a source have been evaluated later than `blindness.late_after` for a minute.",
+        "See [knowing when blind](../guide/knowing-when-blind.md#late-events).",
+    ),
+    CLOCKS: (
+        "Events of a source have been of the future for a minute, by more than a minute: one of the clocks is wrong.",
+        "Mend the time on the API server's machine, or on Lanner's.",
+    ),
+    OVER: (
+        "What an alert about missed events told of is over: `was` names it, `blind_s` says for how long it was so.",
+        "Look in the API server's own log, or in the cluster, for what happened meanwhile.",
     ),
     METRICS: (
         "At intervals, with `metrics.enabled` and `metrics.output_rule`; see [metrics](metrics.md#snapshots).",
@@ -103,6 +122,10 @@ def samples() -> Iterator[Alert]:
     summary = limiter.summary()
     assert summary is not None  # noqa: S101 - INVARIANT: the second one was over the limit
     yield summary
+    concerns = [Concern(kind.name, "", "", dict.fromkeys(kind.fields)) for kind in KINDS.values()]
+    standing, notices = settle({}, concerns, 0)
+    yield from map(noticed, notices)
+    yield from map(noticed, settle(standing, [], 0)[1])
     yield internal_alert(METRICS, Priority.INFORMATIONAL, "", {})
 
 

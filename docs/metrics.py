@@ -12,7 +12,8 @@ from docs.markup import code, page, paragraph, table
 from lanner.engine.stats import Stats
 from lanner.outputs.lane import DropReason
 from lanner.rules.priority import Priority
-from lanner.server.metrics import LATENCY, LATENCY_DESCRIPTION, METRICS, Metric
+from lanner.server.metric import Metric
+from lanner.server.metrics import LATENCY, LATENCY_DESCRIPTION, METRICS
 from lanner.server.office import snapshot_fields
 from lanner.server.plan import Files, SnapshotPlan
 from lanner.server.snapshot import LATENCIES_S, RuleLabels, Snapshot, Status

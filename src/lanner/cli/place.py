@@ -16,6 +16,9 @@ DEFAULT_SOURCE = "http://127.0.0.1:9765/k8s-audit"
 
 _WEBSERVER = "webserver"
 
+UNNAMED = ("webhook", _WEBSERVER, "stdin")
+"""What places are called that have no name of their own; a file has its path."""
+
 EVENT_SOURCE = "k8s_audit"
 """What Falco calls the events of all these places."""
 

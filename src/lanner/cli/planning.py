@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import as_file, files
@@ -12,11 +11,14 @@ from importlib.resources import as_file, files
 from lanner.cli.delivery import configured_routes
 from lanner.cli.detection import alert_format, compile_settings
 from lanner.cli.messages import Console, ExitCode, Failure, report
-from lanner.cli.place import Place, choose_places, select_places
+from lanner.cli.place import UNNAMED, Place, choose_places, select_places
 from lanner.cli.settings import Settings
 from lanner.compiler.ruleset import RuleSet
+from lanner.config.durations import parse_ms
 from lanner.config.models import Config, Metrics, Webserver
 from lanner.config.routing import Makings, option_problems, stamp
+from lanner.config.vigil import vigil_plan
+from lanner.outputs.sink import OptionError
 from lanner.outputs.stdout import Lines
 from lanner.server.plan import Files, Hooks, Plan, PlanError, SnapshotPlan, SourcePlan, WebPlan
 from lanner.server.watch import digests
@@ -24,11 +26,9 @@ from lanner.sources.base import Limits, Source, SourceError
 from lanner.sources.follow import FollowSource, StdinSource
 from lanner.sources.listener import tls_context
 from lanner.sources.webhook import WebhookOptions, WebhookSource
+from lanner.vigil.plan import VigilPlan
 
 _LOG = logging.getLogger(__name__)
-
-_DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?", re.ASCII)
-_UNITS_MS = (31_536_000_000, 604_800_000, 86_400_000, 3_600_000, 60_000, 1000, 1)
 
 _MIN_INTERVAL_MS = 100
 """Of metrics, as in Falco."""
@@ -87,6 +87,7 @@ class Planner:
             routes=configured_routes(config, settings, self.console, self.stdout),
             web=_web(config.webserver, settings),
             snapshots=_snapshots(config.metrics),
+            vigil=_vigil(config, [place.name for place in places]),
             files=known,
         )
 
@@ -162,6 +163,10 @@ def settings_problems(settings: Settings) -> Iterator[tuple[str, str, str | None
             make()
         except Failure as failure:
             yield key, failure.message, failure.help
+    try:
+        vigil_plan(config.blindness, _source_names(config))
+    except OptionError as error:
+        yield error.option, error.message, error.help
 
 
 class _Nowhere:
@@ -238,16 +243,25 @@ def _snapshots(metrics: Metrics) -> SnapshotPlan | None:
     )
 
 
+def _vigil(config: Config, names: Iterable[str]) -> VigilPlan:
+    try:
+        return vigil_plan(config.blindness, {*names, *_source_names(config)})
+    except OptionError as error:
+        raise Failure(f"`{error.option}`: {error.message}", error.help) from error
+
+
+def _source_names(config: Config) -> set[str]:
+    """Names that sources of a configuration have, or those that a command line names."""
+    return {*(plugin.name for plugin in config.plugins), *(entry.name for entry in config.sources), *UNNAMED}
+
+
 def _interval_ms(text: str) -> int:
-    """A time such as `1h30m`, or milliseconds. Source: Falco 0.44, falco_utils.cpp (`parse_prometheus_interval`).
+    """A time such as `1h30m`, or milliseconds.
 
     Raises:
         Failure: It is none, or so short that metrics would be all that there is.
     """
-    found = _DURATION.fullmatch("".join(text.split()))
-    parts = found.groups() if found else ()
-    interval = sum(int(part or 0) * unit for part, unit in zip(parts, _UNITS_MS, strict=False))
-    interval = int(text) if text.isascii() and text.isdecimal() else interval
+    interval = int(text) if text.isascii() and text.isdecimal() else parse_ms(text) or 0
     if interval < _MIN_INTERVAL_MS:
         raise Failure(f"`metrics.interval`: `{text}` is no time of at least 100 ms", "write it like `15m`, `1h30m`")
     return interval

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from lanner.config.blindness import Blindness
 from lanner.config.outputs import (
     AlertOutput,
     FileOutput,
@@ -272,6 +273,7 @@ class Config(Section, frozen=True):
         used("Messages of `lanner run` as text or JSON; `auto`: text on a terminal, else JSON."),
     ] = "auto"
     metrics: Annotated[Metrics, used("Metrics at intervals.")] = Metrics()
+    blindness: Annotated[Blindness, used("Whether events are missed: what is watched, and told of.")] = Blindness()
     buffer_format_base64: Annotated[bool, accepted("How bytes of system calls are printed.")] = False
     plugins_hostinfo: Annotated[bool, accepted("Whether plugins see the host's files.")] = True
     engine: Annotated[Engine, accepted("How system calls are collected.")] = Engine()

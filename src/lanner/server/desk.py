@@ -6,6 +6,7 @@ The parent itself has no threads, because it forks; this one may have.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -68,10 +69,13 @@ class _Desk:
         self._snapshot = self._completed(first)
         self._fanout = Fanout(plan.routes, report=tell)
         self._closed = asyncio.Event()
+        self._internal: Counter[str] = Counter()
+        self._office: Office | None = None
 
     async def run(self, versions: Mapping[str, object], reserved: Reserved) -> None:
         loop = asyncio.get_running_loop()
-        office = Office(lambda: self._snapshot, self._raise, versions, lambda: self._tell(Changed()), reserved)
+        office = Office(lambda: self._snapshot, self._raise_own, versions, lambda: self._tell(Changed()), reserved)
+        self._office = office
         problem = ""
         try:
             await office.adopt(self._plan)
@@ -106,13 +110,19 @@ class _Desk:
     def _raise(self, alert: Alert) -> None:
         self._fanout.write([alert])
 
+    def _raise_own(self, alert: Alert) -> None:
+        """Raise an alert of the desk's own; the parent counts those that it sends."""
+        self._internal[alert.rule] += 1
+        self._raise(alert)
+
     async def _report_forever(self) -> None:
         while True:
             await asyncio.sleep(REPORT_S)
             self._report()
 
     def _report(self) -> None:
-        self._tell(Report(Stats(), {}, tuple(self._fanout.stats()), rss_bytes()))
+        sight = self._office.look().sight if self._office else None
+        self._tell(Report(Stats(), {}, tuple(self._fanout.stats()), rss_bytes(), dict(self._internal), sight))
 
     def _tell(self, note: Note) -> None:
         with suppress(OSError):  # nobody hears it

@@ -36,6 +36,8 @@ def endpoints(plan: WebPlan, snapshot: Callable[[], Snapshot], versions: Mapping
         found = snapshot()
         waiting = [name for name, counts in found.sources.items() if not counts.status.is_well]
         body = {"status": "ok" if found.is_ready else "not ready", "waiting_for": waiting}
+        if found.sight.blind:  # not a reason to be unready: a pod without traffic would be blind for sure
+            body["blind"] = list(found.sight.blind)
         return (200 if found.is_ready else 503), _JSON, msgspec.json.encode(body)
 
     answers: dict[str, Callable[[], Answer]] = {

@@ -9,6 +9,7 @@ from lanner.engine.alert import Alert
 from lanner.engine.engine import INTERNAL_SOURCE
 from lanner.events.context import host_name
 from lanner.rules.priority import Priority
+from lanner.vigil.concern import Notice
 
 FieldValues = Mapping[str, str | int | list[str] | None]
 
@@ -60,3 +61,8 @@ def worker_lost(reason: str, pause_s: float | None) -> Alert:
     then = "none takes its place" if pause_s is None else f"another one starts in {pause_s:g} s"
     message = f"a worker ended: {reason}; {then}; what it had not acknowledged is sent again"
     return internal_alert(WORKER_LOST, Priority.ERROR, message, {"reason": reason})
+
+
+def noticed(notice: Notice) -> Alert:
+    """Something may be missed, or no longer is."""
+    return internal_alert(notice.rule, notice.priority, notice.message, notice.fields)

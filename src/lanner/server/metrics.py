@@ -19,33 +19,12 @@ from typing import TYPE_CHECKING, Literal
 from lanner.events.context import SOURCE, host_name
 from lanner.rules.priority import Priority
 from lanner.server.internal import INTERNAL
+from lanner.server.metric import Labels, Metric, Sample
+from lanner.server.metrics_vigil import VIGIL
 from lanner.server.snapshot import LATENCIES_S, Snapshot, Status
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric as Family
-
-Labels = dict[str, str]
-Sample = tuple[Labels, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric.
-
-    Attributes:
-        name: Its name; that of a counter ends with `_total`.
-        kind: What kind of metric it is.
-        labels: The names of its labels, in words.
-        description: What it says, with its unit.
-        samples: Its values.
-    """
-
-    name: str
-    kind: Literal["counter", "gauge"]
-    labels: str
-    description: str
-    samples: Callable[[Snapshot], Iterable[Sample]]
-
 
 LATENCY = "lanner_source_handling_seconds"
 """The name of the histogram, which has no row: it has three names and many values."""
@@ -397,4 +376,5 @@ METRICS: tuple[Metric, ...] = (
         "Workers that were started in place of others.",
         _one(lambda snapshot: snapshot.worker_restarts),
     ),
+    *VIGIL,
 )

@@ -1,4 +1,4 @@
-"""What goes on beside detection: health and metrics over HTTP, metrics at intervals, changed files."""
+"""What goes on beside detection: health and metrics over HTTP, metrics at intervals, changed files, the vigil."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -18,11 +18,13 @@ from lanner.events.context import SOURCE, host_name
 from lanner.rules.priority import Priority
 from lanner.rules.versions import FALCO
 from lanner.server.endpoints import by_path, endpoints
-from lanner.server.internal import METRICS, internal_alert
+from lanner.server.internal import METRICS, internal_alert, noticed
 from lanner.server.plan import Plan, SnapshotPlan, WebPlan
-from lanner.server.snapshot import Snapshot
+from lanner.server.snapshot import Snapshot, Status
 from lanner.server.watch import watch
 from lanner.sources.listener import bind, serve, tls_context
+from lanner.vigil.sources import Heard
+from lanner.vigil.watch import Watch
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,6 +53,14 @@ class Office:
     reserved: Reserved | None = None
     _tasks: dict[str, tuple[object, asyncio.Task[None]]] = field(default_factory=dict, init=False)
     _web_at: tuple[str, int] | None = field(default=None, init=False)
+    _watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._watch = Watch(self._heard, lambda notice: self.raise_alert(noticed(notice)), self.snapshot().sight)
+
+    def look(self) -> Snapshot:
+        """What the run has done so far, with what may be missed."""
+        return replace(self.snapshot(), sight=self._watch.sight)
 
     async def adopt(self, plan: Plan) -> None:
         """Do what a plan says; what it says as before goes on undisturbed.
@@ -60,6 +70,7 @@ class Office:
         """
         await self._serve(plan.web if plan.web and plan.web.listening else None)
         self._keep("snapshots", plan.snapshots, self._report)
+        self._keep("vigil", plan.vigil, self._watch.run)
         self._keep("watch", plan.files.watched or None, lambda made_of: watch(made_of, self.on_change, plan.files.seen))
 
     async def close(self) -> None:
@@ -97,7 +108,7 @@ class Office:
         self._web_at = at.host, at.port
         host, port = listening.getsockname()[:2]
         started = asyncio.Event()
-        app = by_path(endpoints(web, self.snapshot, self.versions))
+        app = by_path(endpoints(web, self.look, self.versions))
         serving = serve(app, listening, tls=tls, started=started.set, drain_timeout_s=2)
         self._tasks["web"] = web, asyncio.get_running_loop().create_task(serving)
         await started.wait()
@@ -110,6 +121,17 @@ class Office:
         if serving:
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
+
+    def _heard(self) -> Mapping[str, Heard]:
+        return {
+            name: Heard(
+                events=counts.events,
+                lag_s=counts.lag_s,
+                refused=dict(counts.refused),
+                is_over=counts.status is Status.ENDED,
+            )
+            for name, counts in self.snapshot().sources.items()
+        }
 
     async def _report(self, plan: SnapshotPlan) -> None:
         """Write metrics at intervals, as Falco does."""

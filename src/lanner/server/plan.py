@@ -11,6 +11,7 @@ from lanner.outputs.lane import Route
 from lanner.sources.base import Source
 from lanner.sources.receiver import ASGIApp, WebhookStats
 from lanner.sources.webhook import WebhookOptions
+from lanner.vigil.plan import VigilPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ class Plan:
         routes: Where alerts go.
         web: What is served; None: nothing.
         snapshots: Metrics at intervals; None: none.
+        vigil: What is watched for being blind; None: nothing.
         files: What all this was made from.
     """
 
@@ -125,6 +127,7 @@ class Plan:
     routes: tuple[Route, ...]
     web: WebPlan | None = None
     snapshots: SnapshotPlan | None = None
+    vigil: VigilPlan | None = None
     files: Files = field(default_factory=Files)
 
 

@@ -13,6 +13,7 @@ from lanner.engine.stats import Stats
 from lanner.outputs.lane import RouteStats
 from lanner.rules.priority import Priority
 from lanner.server.plan import Files
+from lanner.vigil.sight import Sight
 
 LATENCIES_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the classes that durations are counted in, in seconds."""
@@ -146,6 +147,7 @@ class Snapshot:
         worker_restarts: How many of them were started in place of others.
         cpu_s: Processor time of all processes of the run, in seconds.
         rss_bytes: Their resident memory.
+        sight: What is known of what may be missed.
     """
 
     started_ns: int
@@ -162,6 +164,7 @@ class Snapshot:
     worker_restarts: int = 0
     cpu_s: float = 0.0
     rss_bytes: int = 0
+    sight: Sight = field(default_factory=Sight)
 
     @property
     def uptime_s(self) -> float:

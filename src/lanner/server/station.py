@@ -280,7 +280,7 @@ class Station:
         web = self._plan.web
         if web is None or web.listening is not None or plan.name != self._plan.sources[0].name:
             return {}
-        return endpoints(web, self.snapshot, self._versions)
+        return endpoints(web, self._office.look, self._versions)
 
     def _tell_ready(self) -> None:
         self._is_ready = self._is_ready or self.snapshot().is_ready

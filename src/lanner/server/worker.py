@@ -24,6 +24,7 @@ from lanner.server.plan import Files, Plan
 from lanner.server.snapshot import Snapshot, SourceCounts
 from lanner.server.station import STOP_SIGNALS, Station
 from lanner.sources.base import SourceError
+from lanner.vigil.sight import Sight
 
 REPORT_S = 1.0
 """How often a worker tells what it has done."""
@@ -73,13 +74,14 @@ class Listening:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a process has done since it started."""
+    """What a process has done since it started; `sight` is what the one that watches knows, None in the others."""
 
     stats: Stats
     sources: Mapping[str, SourceCounts]
     routes: tuple[RouteStats, ...]
     rss_bytes: int
     internal: Mapping[str, int] = field(default_factory=dict)
+    sight: Sight | None = None
 
     @staticmethod
     def of(snapshot: Snapshot) -> Report:
@@ -168,7 +170,7 @@ async def _serve(job: Job, parent: Connection, lifeline: Latch) -> Ended | Unabl
                 report()  # before others end in its favour, so that the sources never seem to be away
                 parent.send(Stage.LISTENING)
 
-    plan = replace(job.plan, web=None, snapshots=None, files=Files())
+    plan = replace(job.plan, web=None, snapshots=None, vigil=None, files=Files())
     station = Station(plan, lambda: plan, versions={}, shared=job.addresses, on_started=on_started)
 
     def report() -> None:

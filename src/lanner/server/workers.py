@@ -36,6 +36,7 @@ from lanner.server.worker import PARENTS_SIGNALS, Job, Listening, Report
 from lanner.sources.base import SourceError
 from lanner.sources.listener import reserve
 from lanner.sources.webhook import WebhookOptions
+from lanner.vigil.sight import Sight
 
 _LOG = logging.getLogger(__name__)
 
@@ -115,6 +116,7 @@ class Supervisor:
         self._leaving_desk: tuple[ForkProcess, Connection] | None = None
         self._desk_at: float | None = 0.0
         self._desk_report: Report | None = None
+        self._sight = Sight()
         self._said: set[str] = set()
 
     def __enter__(self) -> Supervisor:
@@ -175,6 +177,7 @@ class Supervisor:
             worker_restarts=self._restarted + sum(generation.restarted for generation in self._generations()),
             cpu_s=sum(each.ru_utime + each.ru_stime for each in used) + sum(map(cpu_of, slots)),
             rss_bytes=rss,
+            sight=self._sight,
         )
 
     # What happens
@@ -393,6 +396,7 @@ class Supervisor:
         match note:
             case Report():
                 self._desk_report = note
+                self._sight = note.sight or self._sight
             case Changed():
                 self._reload()
             case Opened():

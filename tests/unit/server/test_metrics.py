@@ -13,10 +13,12 @@ from lanner.engine.engine import Engine
 from lanner.engine.stats import Stats
 from lanner.outputs.lane import DropReason, RouteStats
 from lanner.rules.priority import Priority
-from lanner.server.metrics import LATENCY, METRICS, Metric, metrics_text
+from lanner.server.metric import Metric
+from lanner.server.metrics import LATENCY, METRICS, metrics_text
 from lanner.server.plan import Files
 from lanner.server.snapshot import LATENCIES_S, Histogram, Reloads, RuleLabels, Snapshot, SourceCounts, Status
 
+from ..vigil import seen
 from .stations import event, rules
 
 Series = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
@@ -95,6 +97,7 @@ def rich() -> Snapshot:
         worker_restarts=129,
         cpu_s=500.0,
         rss_bytes=131,
+        sight=seen.SIGHT,
     )
 
 
@@ -151,6 +154,7 @@ VALUES: dict[str, Mapping[tuple[tuple[str, str], ...], float] | float] = {
     "lanner_unsafe_settings": 2,
     "lanner_workers": 128,
     "lanner_worker_restarts_total": 129,
+    **seen.VALUES,
 }
 """What rows of the table show of the rich run, by labels; a number alone has none."""
 

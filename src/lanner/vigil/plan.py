@@ -1,0 +1,34 @@
+"""What is watched: made anew from the configuration each time that is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SilencePlan:
+    """When a source has been silent for too long.
+
+    Attributes:
+        at_least_s: No shorter silence is told of, however busy the source is.
+        at_most_s: Any longer one is, however quiet it has been.
+        fixed_s: Limits of sources by name, in place of what is learned; 0: the source may be silent.
+    """
+
+    at_least_s: float = 600.0
+    at_most_s: float = 43_200.0
+    fixed_s: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VigilPlan:
+    """What is watched.
+
+    Attributes:
+        silence: Sources that fall silent; None: they are not watched.
+        late_s: How much later than its own time an event may be evaluated; 0: that is not watched.
+    """
+
+    silence: SilencePlan | None = SilencePlan()
+    late_s: float = 300.0

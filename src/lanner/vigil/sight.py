@@ -1,0 +1,29 @@
+"""What a watch knows, as a value: it is shown, measured, and handed on to another process that goes on with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lanner.vigil.concern import Key, Standing
+from lanner.vigil.sources import Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """All that a watch knows.
+
+    Attributes:
+        clock: Seconds for which it was watched.
+        sources: By name.
+        standing: What is wrong now.
+    """
+
+    clock: float = 0.0
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    standing: Mapping[Key, Standing] = field(default_factory=dict)
+
+    @property
+    def blind(self) -> tuple[str, ...]:
+        """What is wrong now, in words for people."""
+        return tuple(each.concern.message.partition(";")[0] for each in self.standing.values())

@@ -1,0 +1,65 @@
+"""What the section `blindness` makes, and what it cannot make."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lanner.config.blindness import Blindness, Silence
+from lanner.config.vigil import vigil_plan
+from lanner.outputs.sink import OptionError
+from lanner.vigil.plan import SilencePlan, VigilPlan
+
+NAMES = ["k8saudit", "lab"]
+
+
+def test_without_keys_sources_are_watched() -> None:
+    assert vigil_plan(Blindness(), NAMES) == VigilPlan(silence=SilencePlan(), late_s=300)
+
+
+def test_keys_say_how_long() -> None:
+    silence = Silence(at_least="90s", at_most="2d", sources={"lab": "1h30m", "/var/log/audit.log": "0"})
+    plan = vigil_plan(Blindness(silence=silence, late_after="0"), NAMES)
+    fixed = {"lab": 5400.0, "/var/log/audit.log": 0.0}
+    assert plan == VigilPlan(silence=SilencePlan(at_least_s=90, at_most_s=172_800, fixed_s=fixed), late_s=0)
+
+
+def test_silence_is_switched_off_alone() -> None:
+    assert vigil_plan(Blindness(silence=Silence(enabled=False)), NAMES).silence is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "message", "help_text"),
+    [
+        (
+            {"silence": Silence(at_least="soon")},
+            "`blindness.silence.at_least`: `soon` is no time of at",
+            "10m",
+        ),
+        ({"silence": Silence(at_least="100ms")}, "`blindness.silence.at_least`: `100ms` is no time", "10m"),
+        ({"silence": Silence(at_most="1m")}, "`blindness.silence.at_most`: is less than", "10m"),
+        ({"silence": Silence(sources={"lap": "1h"})}, "there is no source `lap`", "did you mean `lab`?"),
+        ({"silence": Silence(sources={"qqqqq": "1h"})}, "there is no source `qqqqq`", "there are k8saudit, lab"),
+        ({"silence": Silence(sources={"lab": "-1"})}, "`blindness.silence.sources.lab`: `-1` is no time", "or 0"),
+        ({"late_after": "9" * 50 + "y"}, "`blindness.late_after`: ", "10m"),
+        ({"late_after": ""}, "`blindness.late_after`: `` is no time", "10m"),
+    ],
+)
+def test_what_makes_no_sense_is_told(keys: Any, message: str, help_text: str) -> None:
+    with pytest.raises(OptionError) as raised:
+        vigil_plan(Blindness(**keys), NAMES)
+    assert message in str(raised.value)
+    assert help_text in f"{raised.value.help} {raised.value}"
+
+
+def test_a_check_of_the_configuration_finds_it(tmp_path: Path) -> None:
+    from lanner.cli.planning import settings_problems  # noqa: PLC0415 - it needs much
+    from lanner.cli.settings import settings_of  # noqa: PLC0415 - as above
+    from lanner.config.load import load_config  # noqa: PLC0415 - as above
+
+    path = tmp_path / "lanner.yaml"
+    path.write_text("blindness: {silence: {at_least: 1x}}\n")
+    loaded = load_config(str(path), environment={})
+    assert loaded.config is not None
+    [(key, message, _)] = settings_problems(settings_of(loaded, loaded.config))
+    assert (key, message) == ("blindness.silence.at_least", "`1x` is no time of at least 1 s")
