@@ -56,7 +56,7 @@ FLAGS: Mapping[str, Remark] = {
     "-l": _better("An unknown name is an error that suggests the nearest."),
     "--list": _differs("The fields that audit events have; `lanner fields` adds the least audit level of each."),
     "--list-events": _same(),
-    "--list-plugins": _same("The plugins are built in."),
+    "--list-plugins": _same("Those of other packages are among them."),
     "-M": _same("Parts of a second are taken too."),
     "--markdown": _same(),
     "--format": _same(),

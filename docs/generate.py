@@ -19,6 +19,7 @@ from docs.keys import ConfigKey, config_keys
 from docs.markup import between, code, page, table
 from docs.metrics import metrics
 from docs.migration import flags_and_keys
+from docs.plugins import plugins
 from docs.providers import managed_clusters
 from docs.rule_tests import rule_tests
 
@@ -267,6 +268,7 @@ _PAGES: Mapping[str, Callable[[], str]] = {
     "reference/managed-clusters.md": _managed_clusters,
     "reference/metrics.md": metrics,
     "reference/operators.md": _operators,
+    "reference/plugins.md": plugins,
     "reference/rule-files.md": _rule_files,
     "reference/rule-tests.md": rule_tests,
     "explanation/architecture.md": _architecture,

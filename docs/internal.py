@@ -14,11 +14,13 @@ from lanner.engine.engine import DAMAGED_EVENT
 from lanner.outputs.rate import HELD_BACK, Limiter, RateLimit
 from lanner.rules.priority import Priority
 from lanner.server.internal import (
+    EVENTS_MISSING,
     METRICS,
     RELOAD_REFUSED,
     SOURCE_FAILED,
     UNSAFE,
     WORKER_LOST,
+    events_missing,
     internal_alert,
     noticed,
     reload_refused,
@@ -42,6 +44,12 @@ TEXTS = {
         "A source ended, or cannot start, such as when its port is in use. It is started again after a pause that "
         "grows from half a second to a minute.",
         "Look at `reason`. Until it runs, `/readyz` answers 503, and its API server repeats its posts.",
+    ),
+    EVENTS_MISSING: (
+        "A source lost events that its place cannot give again, such as while a connection that has no memory was "
+        "away, or a log was rotated twice while Lanner was down. At most once a minute for each source.",
+        "`reason` says what was probably lost, and `times` how often. Look at that time in the provider's own log, or "
+        "`lanner scan` the files that are left.",
     ),
     WORKER_LOST: (
         "With `--workers`: a process that evaluates was killed, or ended by itself. Another one takes its place.",
@@ -114,6 +122,7 @@ def samples() -> Iterator[Alert]:
     yield _damaged()
     yield reload_refused("", None)
     yield source_failed("", "", 1)
+    yield events_missing("", "", 1)
     yield worker_lost("", None)
     yield unsafe("", "")
     limiter = Limiter(RateLimit(rate=1, max_burst=1), 0)

@@ -66,7 +66,7 @@ class Demo:
         Raises:
             SourceError: No port can be listened on, or a post was not acknowledged.
         """
-        options = WebhookOptions.from_url(f"http://127.0.0.1:0{_PATH}", {})
+        options = WebhookOptions.from_url(f"http://127.0.0.1:0{_PATH}")
         source = WebhookSource(options, Limits())
         listening = asyncio.create_task(source.run(handle))
         waiting = asyncio.create_task(source.started.wait())

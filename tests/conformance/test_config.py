@@ -52,14 +52,12 @@ def test_the_example_of_k8saudit_listens_where_it_says(shared: Path, tmp_path: P
     path = tmp_path / "falco.yaml"
     path.write_text(example(shared, "003"), encoding="utf-8")
     [place] = choose_places(None, read_settings(str(path), (), (), Console(quiet=True)))
-    assert (place.address, dict(place.options)) == (
-        "http://:9765/k8s-audit",
-        {"sslCertificate": "/etc/falco/falco.pem"},
-    )
+    assert place.open_params == "http://:9765/k8s-audit"
+    assert place.options.ssl_certificate == "/etc/falco/falco.pem"
 
 
 def test_the_old_web_server_is_the_source(tmp_path: Path) -> None:
     path = tmp_path / "falco.yaml"
     path.write_text("webserver:\n  enabled: true\n  listen_port: 8765\n  k8s_audit_endpoint: /k8s_audit\n")
     [place] = choose_places(None, read_settings(str(path), (), (), Console(quiet=True)))
-    assert (place.address, place.is_wanted) == ("http://0.0.0.0:8765/k8s_audit", True)
+    assert (place.open_params, place.is_wanted) == ("http://0.0.0.0:8765/k8s_audit", True)

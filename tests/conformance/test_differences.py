@@ -22,12 +22,12 @@ from lanner.outputs.lane import Route
 from lanner.outputs.program import ProgramOptions, ProgramOutput
 from lanner.outputs.sink import RefusedError
 from lanner.outputs.stdout import StdoutOutput
+from lanner.plugins import k8saudit
 from lanner.server.pipeline import Pipeline
 from lanner.sources.base import Delivery, Limits
 from lanner.sources.files import scan
 from lanner.sources.follow import FollowSource
 from lanner.sources.receiver import Receiver
-from lanner.sources.webhook import WebhookOptions
 
 TABLE = Path(__file__).parents[2] / "docs" / "reference" / "differences-from-falco.md"
 _ROW = re.compile(r"^\| `(\w+)` \| (.+) \| (.+) \| `(\w+)` \|$")
@@ -448,7 +448,10 @@ def test_gzip_body(tmp_path: Path) -> None:
 def test_use_async() -> None:
     """Falco extracts fields in a second thread, which fights with the first for two cores."""
     url = "http://127.0.0.1:9765/k8s-audit"
-    assert WebhookOptions.from_url(url, {"useAsync": True}) == WebhookOptions.from_url(url, {})
+    plugin = k8saudit.PLUGIN
+    assert plugin.listening
+    with_it, without = (plugin.listening(url, k8saudit.Options(use_async=value)) for value in (True, False))
+    assert with_it == without
 
 
 # Rules

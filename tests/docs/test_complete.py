@@ -4,12 +4,15 @@ import re
 from collections.abc import Iterator
 
 import click
+import msgspec
 from docs.generate import command_of
 from docs.internal import TEXTS
+from docs.plugins import own
 
 from lanner.cli.main import COMMANDS, FALCO
+from lanner.cli.plugins import options_of
 from lanner.condition.operators import MODIFIERS, OPERATORS, TRANSFORMERS
-from lanner.config.schema import config_schema
+from lanner.config.models import Config
 from lanner.diagnostics import CODES
 from lanner.fields.catalogue import FIELDS
 from lanner.rules.keys import ITEMS
@@ -68,9 +71,15 @@ def test_every_command_and_flag() -> None:
 
 def test_every_key_of_the_configuration() -> None:
     text = page("configuration.md")
-    sections = [each for each in config_schema()["$defs"].values() if each["type"] == "object"]
-    keys = {key for section in sections for key in section["properties"]}
+    definitions = msgspec.json.schema(Config)["$defs"].values()
+    keys = {key for section in definitions for key in section["properties"]}
     assert [key for key in keys if f"| `{key}` |" not in text] == []
+
+
+def test_every_option_of_a_plugin() -> None:
+    chapters = {part.partition("\n")[0]: part for part in page("plugins.md").split("\n## ")}
+    for plugin in own():
+        assert [found.name for found in options_of(plugin) if f"| `{found.name}` |" not in chapters[plugin.name]] == []
 
 
 def test_every_metric() -> None:

@@ -29,7 +29,7 @@ SAYINGS = [
     ("cannot read …: no usable certificate and key", ["--tls-cert", "empty.pem", "https://127.0.0.1:0/k8s-audit"], 1),
     ("unknown key …", ["-c", "unknown.yaml"], 2),
     ("… takes …", ["-c", "misfit.yaml"], 2),
-    ("plugin … is not built in", ["-c", "plugin.yaml"], 2),
+    ("there is no plugin …", ["-c", "plugin.yaml"], 2),
     ("the rules have 1 error", ["-r", "rules.yaml"], 2),
     ("warning: no output is enabled", ["-c", "silent.yaml", "--dry-run"], 0),
     ("warning: none of … is there; the default rules are used", ["-c", "nowhere.yaml", "--dry-run"], 0),

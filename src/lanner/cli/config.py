@@ -12,7 +12,7 @@ import click
 
 from lanner.cli.configuration import find_config, load_or_fail, tell_of_warnings
 from lanner.cli.diagnostics import show, totals
-from lanner.cli.messages import ColorChoice, Console, ExitCode, say
+from lanner.cli.messages import ColorChoice, Console, ExitCode, Failure, say
 from lanner.cli.options import color_option, config_option, set_option
 from lanner.cli.settings import settings_of
 from lanner.config.load import LoadedConfig, load_config
@@ -20,8 +20,6 @@ from lanner.config.reader import place_of
 from lanner.config.show import show as rendered
 from lanner.diagnostics import Diagnostic, Diagnostics
 from lanner.diagnostics.render import to_json
-from lanner.sources.base import SourceError
-from lanner.sources.webhook import WebhookOptions
 
 
 @click.group("config")
@@ -90,14 +88,16 @@ def _option_problems(loaded: LoadedConfig) -> Sequence[Diagnostic]:
 
 
 def _plugin_problems(loaded: LoadedConfig) -> Sequence[Diagnostic]:
-    """What the webhook says of the address and the options of the k8saudit plugin."""
+    """What plugins say of what they are to open."""
+    from lanner.cli.place import place_of_plugin  # noqa: PLC0415 - as above
+    from lanner.cli.planning import listening, try_open  # noqa: PLC0415 - as above
+
     found = Diagnostics()
-    for plugin in loaded.plugins.sources:
-        address = plugin.open_params or "http://127.0.0.1:9765/k8s-audit"
-        if plugin.name != "k8saudit" or not address.startswith(("http://", "https://")):
-            continue
+    for plugin in loaded.plugins.sources if loaded.config else ():
+        place = place_of_plugin(plugin)
         try:
-            WebhookOptions.from_url(address, plugin.options)
-        except SourceError as error:
-            found.add("LN0503", error.reason, plugin.span, help=error.help)
+            if listening(place, place.options) is None:
+                try_open(place, place.options)
+        except Failure as failure:
+            found.add("LN0503", failure.message, plugin.span, help=failure.help)
     return found.items

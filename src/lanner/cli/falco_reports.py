@@ -19,6 +19,7 @@ from lanner.cli.diagnostics import show
 from lanner.cli.falco_version import versions
 from lanner.cli.loading import load_files, load_rules
 from lanner.cli.messages import Console, ExitCode, Failure, did_you_mean
+from lanner.cli.plugins import described, installed, versions_of_all
 from lanner.cli.settings import Settings
 from lanner.compiler.load import LoadedRules, Rule
 from lanner.condition import to_text
@@ -26,8 +27,7 @@ from lanner.condition.ast import checks
 from lanner.diagnostics import Diagnostic
 from lanner.fields.catalogue import FIELDS
 from lanner.fields.listing import render_fields
-from lanner.rules.versions import AUDIT_SOURCE, PLUGINS
-from lanner.sources.webhook import OPTIONS
+from lanner.rules.versions import AUDIT_SOURCE, PLUGINS, WITHOUT_EVENTS
 
 _NAME_WIDTH = 50
 _LINE_WIDTH = 110
@@ -49,29 +49,24 @@ def print_support(settings: Settings) -> ExitCode:
 
 
 def print_plugins() -> ExitCode:
-    """Print the plugins that are built in."""
-    click.echo(f"{len(PLUGINS)} Plugins Loaded:\n")
-    for name, number in PLUGINS.items():
+    """Print the plugins that are installed."""
+    found = versions_of_all()
+    click.echo(f"{len(found)} Plugins Loaded:\n")
+    for name, number in found.items():
         click.echo(f"Name: {name}\nVersion: {number}\n")
     return ExitCode.DONE
 
 
 def print_plugin(name: str) -> ExitCode:
-    """Print what a plugin is and takes. Source: Falco 0.44, print_plugin_info.cpp.
+    """Print what a plugin is and takes.
 
     Raises:
-        Failure: It is not built in.
+        Failure: It is not installed.
     """
-    if name not in PLUGINS:
-        help_text = did_you_mean(name, [*PLUGINS]) or f"Lanner has {', '.join(PLUGINS)}"
-        raise Failure(f"plugin `{name}` is not built in", help_text)
-    click.echo(f"Name: {name}\nVersion: {PLUGINS[name]}")
-    if name != "k8saudit":
-        return ExitCode.DONE
-    click.echo(f"Capabilities:\n  - Event Sourcing (source={AUDIT_SOURCE})\n  - Field Extraction\n\nInit config:")
-    for option in OPTIONS:
-        click.echo(f"  {option.name} ({option.type.__name__}): {option.desc}")
-    click.echo("\nOpen params: an address to listen on, such as http://:9765/k8s-audit, or a file to follow")
+    if name in WITHOUT_EVENTS:
+        click.echo(f"Name: {name}\nVersion: {PLUGINS[name]}\nCapabilities:\n  - Field Extraction")
+    else:
+        click.echo(described(installed(name)))
     return ExitCode.DONE
 
 

@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "explain": ("lanner.cli.explain:explain", "Say why rules match an event, or do not."),
         "grep": ("lanner.cli.grep:grep", "Print the events for which a condition holds."),
         "stats": ("lanner.cli.stats:stats", "Count and rank events by fields."),
+        "plugins": ("lanner.cli.plugins:plugins", "List sources of events, and what they take."),
         "tune": ("lanner.cli.tune:tune", "Propose exceptions from past alerts."),
         "lsp": ("lanner.cli.lsp:lsp", "Help an editor with rule files."),
     }

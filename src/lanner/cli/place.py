@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from lanner.cli.messages import Failure, did_you_mean
 from lanner.cli.settings import Settings
+from lanner.plugins import k8saudit, registry
+from lanner.plugins.registry import PluginError
+from lanner.sources.plugin import Plugin, Start
 
 if TYPE_CHECKING:
     from lanner.config.plugins import LoadedPlugin
 
-DEFAULT_SOURCE = "http://127.0.0.1:9765/k8s-audit"
+DEFAULT_SOURCE = k8saudit.DEFAULT_ADDRESS
 
 _WEBSERVER = "webserver"
 
 UNNAMED = ("webhook", _WEBSERVER, "stdin")
 """What places are called that have no name of their own; a file has its path."""
+
+_DEFAULTS = k8saudit.Options()
 
 EVENT_SOURCE = "k8s_audit"
 """What Falco calls the events of all these places."""
@@ -29,17 +37,19 @@ class Place:
 
     Attributes:
         name: What messages and metrics call it.
-        address: A URL to listen on, a file to follow, or `-`.
-        options: Options of the k8saudit plugin for it.
-        is_configured: Whether a configuration names it: then a file is read from its start.
+        open_params: As the plugin takes it; for k8saudit a URL to listen on, a file to follow, or `-`.
+        plugin: What kind of source it is.
+        options: The plugin's options.
+        start: Where it begins, if it can choose.
         is_wanted: Whether it may be listened on though other machines can reach it, because a key of Falco's says so.
         rules_files: Rule files for its events; none: those of all.
     """
 
     name: str
-    address: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    is_configured: bool = False
+    open_params: str
+    plugin: Plugin = k8saudit.PLUGIN
+    options: Any = _DEFAULTS
+    start: Start = Start.NEW
     is_wanted: bool = False
     rules_files: tuple[str, ...] = ()
 
@@ -48,19 +58,28 @@ def choose_places(source: str | None, settings: Settings) -> tuple[Place, ...]:
     """Where events come from: at least one place, all with different names.
 
     Args:
-        source: What the user named: an address, a file, `-`, or a configured plugin or source.
+        source: What the user named: an address, a file, `-`, a configured plugin or source, or another plugin.
         settings: With the plugins, the sources and the web server of the configuration.
 
     Raises:
-        Failure: A plugin is not available yet, or two sources have the same name.
+        Failure: A plugin cannot be used, or two sources have the same name.
     """
     if source is None:
         return tuple(_configured(settings)) or (Place("webhook", DEFAULT_SOURCE),)
-    for plugin in settings.plugins:
-        if plugin.name == source:
-            return (_of_plugin(plugin),)
-    named = [place for place in _of_sources(settings) if place.name == source]
-    return tuple(named) or (Place(_name(source), source),)
+    named = [place_of_plugin(plugin) for plugin in settings.plugins if plugin.name == source]
+    return tuple(named[:1]) or (_of_word(source),)
+
+
+def _of_word(source: str) -> Place:
+    """What is not configured: a plugin with its defaults, else an address, a file or standard input."""
+    is_place = source == k8saudit.STDIN or "/" in source or os.path.exists(source)
+    if is_place or source not in registry.names():
+        return Place(_name(source), source)
+    try:
+        plugin = registry.find(source)
+    except PluginError as error:
+        raise Failure(error.message, error.help) from error
+    return Place(source, "", plugin, plugin.options(), start=Start.KEPT)
 
 
 def select_places(places: Sequence[Place], enabled: Sequence[str], disabled: Sequence[str]) -> tuple[Place, ...]:
@@ -87,42 +106,35 @@ def select_places(places: Sequence[Place], enabled: Sequence[str], disabled: Seq
 
 
 def _configured(settings: Settings) -> Iterator[Place]:
-    yield from map(_of_plugin, settings.plugins)
-    yield from _of_sources(settings)
+    names: list[str] = []
+    for plugin in settings.plugins:
+        if plugin.name in names:
+            raise Failure(f"two sources have the name `{plugin.name}`", "give each of `sources` a name of its own")
+        names.append(plugin.name)
+        yield place_of_plugin(plugin)
     if settings.audit_endpoint:
-        if settings.config and any(entry.name == _WEBSERVER for entry in settings.config.sources):
+        if _WEBSERVER in names:
             raise Failure(
                 f"two sources have the name `{_WEBSERVER}`",
                 "it is that of `webserver.k8s_audit_endpoint`: choose another",
             )
-        certificate = {"sslCertificate": settings.audit_certificate} if settings.audit_certificate else {}
-        yield Place(_WEBSERVER, settings.audit_endpoint, certificate, is_configured=True, is_wanted=True)
+        options = _DEFAULTS
+        if settings.audit_certificate:
+            options = msgspec.structs.replace(options, ssl_certificate=settings.audit_certificate)
+        yield Place(_WEBSERVER, settings.audit_endpoint, options=options, is_wanted=True)
 
 
-def _of_plugin(plugin: LoadedPlugin) -> Place:
-    _check_plugin(plugin.name)
-    address, is_given = plugin.open_params or DEFAULT_SOURCE, bool(plugin.open_params)
-    return Place(plugin.name, address, plugin.options, is_configured=is_given, is_wanted=is_given)
-
-
-def _of_sources(settings: Settings) -> Iterator[Place]:
-    entries = settings.config.sources if settings.config else []
-    names = [plugin.name for plugin in settings.plugins]
-    for entry in entries:
-        _check_plugin(entry.plugin)
-        if entry.name in names:
-            raise Failure(f"two sources have the name `{entry.name}`", "give each of `sources` a name of its own")
-        names.append(entry.name)
-        address = entry.open_params or DEFAULT_SOURCE
-        yield Place(entry.name, address, entry.init_config, is_configured=True, rules_files=tuple(entry.rules_files))
-
-
-def _check_plugin(name: str) -> None:
-    if name != "k8saudit":
-        raise Failure(
-            f"plugin `{name}` is not available yet as a source of events",
-            "give SOURCE: an address to listen on, a file, or `-`",
-        )
+def place_of_plugin(loaded: LoadedPlugin) -> Place:
+    """The place that a configuration names."""
+    return Place(
+        loaded.name,
+        loaded.open_params,
+        loaded.plugin,
+        loaded.options,
+        start=Start.KEPT,
+        is_wanted=bool(loaded.open_params) and not loaded.is_own,
+        rules_files=loaded.rules_files,
+    )
 
 
 def _name(source: str) -> str:

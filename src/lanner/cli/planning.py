@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.resources import as_file, files
+from typing import Any
+
+import msgspec
 
 from lanner.cli.delivery import configured_routes
 from lanner.cli.detection import alert_format, compile_settings
-from lanner.cli.messages import Console, ExitCode, Failure, report
+from lanner.cli.messages import Console, ExitCode, Failure
 from lanner.cli.place import UNNAMED, Place, choose_places, select_places
 from lanner.cli.settings import Settings
 from lanner.compiler.ruleset import RuleSet
@@ -20,12 +23,13 @@ from lanner.config.routing import Makings, option_problems, stamp
 from lanner.config.vigil import vigil_plan
 from lanner.outputs.sink import OptionError
 from lanner.outputs.stdout import Lines
+from lanner.plugins import k8saudit
 from lanner.server.plan import Files, Hooks, Plan, PlanError, SnapshotPlan, SourcePlan, WebPlan
 from lanner.server.watch import digests
-from lanner.sources.base import Limits, Source, SourceError
-from lanner.sources.follow import FollowSource, StdinSource
+from lanner.sources.base import Source, SourceError, reason_of
 from lanner.sources.listener import tls_context
-from lanner.sources.webhook import WebhookOptions, WebhookSource
+from lanner.sources.plugin import Context, Start
+from lanner.sources.webhook import WebhookOptions, WebhookSource, url_of
 from lanner.vigil.plan import VigilPlan
 
 _LOG = logging.getLogger(__name__)
@@ -107,46 +111,72 @@ class Planner:
     def _source(self, place: Place, settings: Settings, shared: RuleSet | None) -> SourcePlan:
         own = replace(settings, rules_files=place.rules_files)
         rules = compile_settings(own, self.console) if shared is None or place.rules_files else shared
-        if not is_url(place.address):
-            # Rules are not among it: a file that was opened anew for other rules would be read again.
-            made_of = place.address, place.is_configured
+        options = self._options(place)
+        webhook = listening(place, options)
+        if webhook is None:
+            try_open(place, options)
+            opened = partial(place.plugin.open, place.open_params, options)
             return SourcePlan(
-                name=place.name, made_of=made_of, rules=rules, open=lambda hooks: self._file(place, hooks)
+                name=place.name,
+                # Rules are not among it: a file that was opened anew for other rules would be read again.
+                made_of=(place.plugin, place.open_params, options),
+                rules=rules,
+                open=lambda hooks: opened(hooks.context),
+                start=Start.FIRST if self.wishes.from_start else place.start,
             )
-        options = self._listening(place, settings)
-        is_open = not options.is_loopback
+        self._check_open(place, webhook, settings)
         return SourcePlan(
             name=place.name,
-            made_of=(options, _certificate(options)),
+            made_of=(webhook, _certificate(webhook)),
             rules=rules,
-            open=lambda hooks: _webhook(options, hooks),
-            webhook=options,
-            warning=f"`{place.address}` is open to other machines, and nothing asks who posts" if is_open else "",
+            open=lambda hooks: _webhook(webhook, hooks),
+            webhook=webhook,
+            warning="" if webhook.is_loopback else _is_open(place),
         )
 
-    def _listening(self, place: Place, settings: Settings) -> WebhookOptions:
-        given = {"sslCertificate": self.wishes.certificate, "sslKey": self.wishes.key}
-        certificate = {key: value for key, value in given.items() if value is not None}
-        try:
-            options = WebhookOptions.from_url(place.address, {**place.options, **certificate})
-        except SourceError as error:
-            raise Failure(str(error), error.help) from error
-        is_wanted = place.is_wanted or self.wishes.allow_unauthenticated or settings.allow_unauthenticated
-        if not options.is_loopback and not is_wanted:
-            raise Failure(
-                f"`{place.address}` is open to other machines, and nothing asks who posts",
-                "listen on 127.0.0.1, or add `--allow-unauthenticated`",
-            )
-        _check_certificate(options)
-        return options
+    def _options(self, place: Place) -> Any:
+        """The plugin's options, with what the command line says of them."""
+        given = {"ssl_certificate": self.wishes.certificate, "ssl_key": self.wishes.key}
+        changed = {key: value for key, value in given.items() if value is not None}
+        is_ours = isinstance(place.options, k8saudit.Options)
+        return msgspec.structs.replace(place.options, **changed) if is_ours and changed else place.options
 
-    def _file(self, place: Place, hooks: Hooks) -> Source:
-        if place.address == "-":
-            hooks.on_started("reading standard input", "")
-            return StdinSource(Limits())
-        from_start = self.wishes.from_start or place.is_configured
-        hooks.on_started(f"following {place.address}", "")
-        return FollowSource(place.address, Limits(), from_start=from_start, on_error=_report_source)
+    def _check_open(self, place: Place, webhook: WebhookOptions, settings: Settings) -> None:
+        is_wanted = place.is_wanted or self.wishes.allow_unauthenticated or settings.allow_unauthenticated
+        if not webhook.is_loopback and not is_wanted:
+            raise Failure(_is_open(place), "listen on 127.0.0.1, or add `--allow-unauthenticated`")
+        _check_certificate(webhook)
+
+
+def listening(place: Place, options: Any) -> WebhookOptions | None:
+    """Where and how a place listens; None when it is no webhook.
+
+    Raises:
+        Failure: It cannot be understood.
+    """
+    try:
+        return place.plugin.listening(place.open_params, options) if place.plugin.listening else None
+    except SourceError as error:
+        raise Failure(str(error), error.help) from error
+
+
+def try_open(place: Place, options: Any) -> None:
+    """See that a source can be made of what is configured; nothing is read.
+
+    Raises:
+        Failure: It cannot.
+    """
+    try:
+        place.plugin.open(place.open_params, options, Context(name=place.name))
+    except SourceError as error:
+        raise Failure(str(error), error.help) from error
+    except Exception as error:  # a plugin may be anybody's
+        reason = f"{type(error).__name__}: {reason_of(error)}"
+        raise Failure(f"source `{place.name}` cannot be opened: {reason}", "tell those who wrote the plugin") from error
+
+
+def _is_open(place: Place) -> str:
+    return f"`{place.open_params}` is open to other machines, and nothing asks who posts"
 
 
 def settings_problems(settings: Settings) -> Iterator[tuple[str, str, str | None]]:
@@ -174,17 +204,10 @@ class _Nowhere:
         """Take lines, and forget them."""
 
 
-def is_url(source: str) -> bool:
-    """Whether a source is an address to listen on."""
-    return source.startswith(("http://", "https://"))
-
-
 def _webhook(options: WebhookOptions, hooks: Hooks) -> Source:
     def started(host: str, port: int) -> None:
-        scheme = "https" if options.is_tls else "http"
-        name = f"[{host}]" if ":" in host else host
-        url = f"{scheme}://{name}:{port}{options.path}"
-        hooks.on_started(f"listening on {url}", url)
+        url = url_of(options, host, port)
+        hooks.context.started(f"listening on {url}", url)
 
     at = options if hooks.at is None else replace(options, host=hooks.at[0], port=hooks.at[1])
     return WebhookSource(at, extra=hooks.extra, stats=hooks.stats, is_shared=hooks.at is not None, on_started=started)
@@ -287,9 +310,3 @@ def _files(settings: Settings, config: Config) -> Files:
 def _own_rules() -> Mapping[str, str]:
     with as_file(files("lanner") / "data" / "rules") as folder:
         return digests([str(folder)])
-
-
-def _report_source(error: Exception) -> None:
-    """Say what a source met on its way and goes on after; errors of outputs are said where they happen."""
-    if not isinstance(error, OSError):
-        report(str(error), help=getattr(error, "help", None))

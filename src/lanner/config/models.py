@@ -68,11 +68,11 @@ class AppendedOutput(Section, frozen=True):
     suggested_output: Annotated[bool, used("Fields that are suggested: those of `static_fields`.")] = False
 
 
-class Plugin(Section, frozen=True):
+class PluginEntry(Section, frozen=True):
     """One entry of `plugins`."""
 
     name: Annotated[str, used("The plugin's name.")]
-    library_path: Annotated[str, accepted("The plugin's library; Lanner's plugins are built in.")] = ""
+    library_path: Annotated[str, accepted("The plugin's library; here plugins are Python packages.")] = ""
     init_config: Annotated[
         dict[str, Any] | str | None, used("The plugin's options: a mapping, or a text with JSON or YAML.")
     ] = None
@@ -85,7 +85,9 @@ class SourceEntry(Section, frozen=True):
     name: Annotated[str, used("What messages and metrics call it; no two have the same.", min_length=1)]
     plugin: Annotated[str, used("The plugin that its events come from.")] = "k8saudit"
     open_params: Annotated[str, used("Where events come from; for k8saudit an address to listen on, or a file.")] = ""
-    init_config: Annotated[dict[str, Any], used("Options of the plugin.")] = {}
+    init_config: Annotated[
+        dict[str, Any] | str | None, used("The plugin's options: a mapping, or a text with JSON or YAML.")
+    ] = None
     rules_files: Annotated[list[str], used("Rule files for its events; without one, those of all.")] = []
 
 
@@ -224,7 +226,7 @@ class Config(Section, frozen=True):
     rule_files: Annotated[list[str], used("Other name of `rules_files`.")] = []
     rules: Annotated[list[RuleSelection], used("Which rules are switched on or off, in order.")] = []
     load_plugins: Annotated[list[str] | None, used("Plugins that count as loaded; without it, all.")] = None
-    plugins: Annotated[list[Plugin], used("Options of plugins, and where their events come from.")] = []
+    plugins: Annotated[list[PluginEntry], used("Options of plugins, and where their events come from.")] = []
     sources: Annotated[
         list[SourceEntry], used("Sources of events in one process, each with its own rules, beside those of `plugins`.")
     ] = []

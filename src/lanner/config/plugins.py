@@ -5,40 +5,48 @@ Source: Falco 0.44, configuration.cpp (which plugins are loaded), configuration.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from lanner.config.models import Config, Plugin
-from lanner.config.reader import items, near, plain
-from lanner.diagnostics import Diagnostics, SourceFile, Span
-from lanner.rules.nodes import Mapping, Node, Scalar, parse_yaml
-from lanner.rules.versions import PLUGINS
+from lanner.config.models import Config, PluginEntry
+from lanner.config.pluginoptions import read_options
+from lanner.config.reader import items, near
+from lanner.diagnostics import Diagnostics, Span
+from lanner.plugins import registry
+from lanner.plugins.registry import PluginError
+from lanner.rules.nodes import Mapping, Node, Scalar
+from lanner.rules.versions import PLUGINS, WITHOUT_EVENTS
+from lanner.sources.base import Source, SourceError
+from lanner.sources.plugin import Context, Plugin
 
 SYSCALL_PLUGINS = frozenset({"container", "k8smeta", "krsyscall"})
 """Plugins for events of system calls alone; accepted, without effect."""
 
-AUDIT_PLUGIN = re.compile(r"k8saudit(-\w+)?")
-"""The names of plugins that events come from."""
-
 
 @dataclass(frozen=True, slots=True)
 class LoadedPlugin:
-    """A plugin that counts as loaded.
+    """Where events come from.
 
     Attributes:
-        name: As in the configuration.
+        name: What messages and metrics call it: the plugin's name, or that of an entry of `sources`.
+        plugin: What kind of source it is.
         open_params: Where its events come from; empty when it does not say.
-        options: Its `init_config`.
+        options: Its `init_config`, as the plugin's options.
         span: Where it is configured.
+        is_own: Whether it is an entry of `sources`, which Falco does not have.
+        rules_files: Rule files for its events; none: those of all.
     """
 
     name: str
+    plugin: Plugin
     open_params: str
-    options: Table[str, Any]
+    options: Any
     span: Span = field(compare=False)
+    is_own: bool = False
+    rules_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,7 @@ class Plugins:
 
     Attributes:
         versions: Name and version of those that count as loaded; None: all that are built in.
-        sources: Those that events can come from, in order.
+        sources: What events can come from, in order.
     """
 
     versions: Table[str, str] | None = None
@@ -58,65 +66,77 @@ def select_plugins(config: Config, root: Mapping, diagnostics: Diagnostics) -> P
     """The plugins that count as loaded: those that `load_plugins` names, without it all.
 
     When none of those that it names is one of Lanner's, as in Falco's stock configuration, all count as loaded too:
-    otherwise no rule could be used. Diagnostics: LN0502, LN0503, and those of YAML.
+    otherwise no rule could be used. Diagnostics: LN0501, LN0502, LN0503, and those of YAML.
     """
     configured = _configured(config, root)
-    sources, versions = [], {}
+    sources: list[LoadedPlugin] = []
+    versions: dict[str, str] = {}
     for name, span in _loaded(config, root).items():
-        plugin, node = configured.get(name, (Plugin(name=name), Scalar("", span)))
-        if name in PLUGINS:
+        if name in WITHOUT_EVENTS or name in SYSCALL_PLUGINS:
+            versions |= {name: PLUGINS[name]} if name in PLUGINS else {}
+            continue
+        entry, node = configured.get(name, (PluginEntry(name=name), Scalar("", span)))
+        if name in PLUGINS and name not in registry.names():
             versions[name] = PLUGINS[name]
-        elif name not in SYSCALL_PLUGINS:
-            _unknown(name, span, diagnostics)
-        if name in PLUGINS and AUDIT_PLUGIN.fullmatch(name):
-            options = _options(_part(node, "init_config"), diagnostics)
-            sources.append(LoadedPlugin(name, plugin.open_params.strip(), options, node.span))
-    return Plugins(MappingProxyType(versions) if config.load_plugins and versions else None, tuple(sources))
+            sources.append(LoadedPlugin(name, _not_yet(name), entry.open_params.strip(), None, node.span))
+        elif plugin := _find(name, span, diagnostics):
+            versions[name] = plugin.version
+            options = read_options(_part(node, "init_config"), plugin, diagnostics)
+            sources.append(LoadedPlugin(name, plugin, entry.open_params.strip(), options, node.span))
+    others = {name: number for name, number in versions.items() if name not in PLUGINS}
+    if not (config.load_plugins and versions):
+        versions = {**PLUGINS, **others} if others else {}
+    found = MappingProxyType(versions) if versions else None
+    return Plugins(found, (*sources, *_own(config, root, diagnostics)))
 
 
-def _configured(config: Config, root: Mapping) -> Table[str, tuple[Plugin, Node]]:
+def _own(config: Config, root: Mapping, diagnostics: Diagnostics) -> Iterator[LoadedPlugin]:
+    """The entries of `sources`."""
+    for entry, node in zip(config.sources, items(root, "sources"), strict=True):
+        if plugin := _find(entry.plugin, _part(node, "plugin").span, diagnostics):
+            options = read_options(_part(node, "init_config"), plugin, diagnostics)
+            address, files = entry.open_params.strip(), tuple(entry.rules_files)
+            yield LoadedPlugin(entry.name, plugin, address, options, node.span, is_own=True, rules_files=files)
+
+
+def _find(name: str, span: Span, diagnostics: Diagnostics) -> Plugin | None:
+    try:
+        return registry.find(name)
+    except PluginError as error:
+        known = [*dict.fromkeys([*registry.names(), *WITHOUT_EVENTS])]
+        absent = near(name, known) or f"there are {', '.join(known)}; others come with packages of their own"
+        diagnostics.add("LN0503", error.message, span, help=absent if error.is_absent else error.help)
+        return None
+
+
+def _not_yet(name: str) -> Plugin:
+    """One that counts as loaded, and that no events come from."""
+
+    def refuse(open_params: str, options: Any, context: Context) -> Source:
+        help_text = "give SOURCE: an address to listen on, a file, or `-`"
+        raise SourceError(name, "it is not available yet as a source of events", help_text, action="use")
+
+    return Plugin(name=name, description="", version=PLUGINS[name], open=refuse, open_params="")
+
+
+def _configured(config: Config, root: Mapping) -> Table[str, tuple[PluginEntry, Node]]:
     """Each plugin under its name with its node; of two with the same name the first counts, as in Falco."""
     pairs = zip(reversed(config.plugins), reversed(items(root, "plugins")), strict=True)
-    return {plugin.name: (plugin, node) for plugin, node in pairs}
+    return {entry.name: (entry, node) for entry, node in pairs}
 
 
 def _loaded(config: Config, root: Mapping) -> Table[str, Span]:
     """The names of the plugins that are loaded, and where they stand; unlike in Falco they need no entry."""
-    entries = [(plugin.name, _part(node, "name")) for plugin, node in _configured(config, root).values()]
+    entries = [(entry.name, _part(node, "name")) for entry, node in _configured(config, root).values()]
     if config.load_plugins is None:
         return {name: node.span for name, node in entries}
+    known = {*WITHOUT_EVENTS, *registry.names()}
     named = [*zip(config.load_plugins, items(root, "load_plugins"), strict=True)]
-    if not any(name in PLUGINS for name, _ in named):
-        named += [(name, node) for name, node in entries if name in PLUGINS]
+    if not any(name in known for name, _ in named):
+        named += [(name, node) for name, node in entries if name in known]
     return {name: node.span for name, node in named}
-
-
-def _unknown(name: str, span: Span, diagnostics: Diagnostics) -> None:
-    known = near(name, [*PLUGINS]) or f"Lanner has {', '.join(PLUGINS)}"
-    diagnostics.add("LN0503", f"plugin `{name}` is not built in", span, help=known)
 
 
 def _part(node: Node, name: str) -> Node:
     found = node.get(name) if isinstance(node, Mapping) else None
     return found[1] if found else Scalar("", node.span)
-
-
-def _options(node: Node, diagnostics: Diagnostics) -> Table[str, Any]:
-    """`init_config` as a mapping; a text holds one, as JSON or YAML."""
-    inner = parsed_options(node, diagnostics)
-    if isinstance(inner, Mapping):
-        return {key: value for key, value in plain(inner).items() if value is not None}
-    if not (isinstance(inner, Scalar) and not inner.text.strip()):
-        diagnostics.add("LN0502", "`init_config` takes a mapping, or a text that holds one", node.span)
-    return {}
-
-
-def parsed_options(node: Node, diagnostics: Diagnostics) -> Node:
-    """What the text of an `init_config` holds; the node itself when it is no text, or an empty one."""
-    if not isinstance(node, Scalar) or node.is_null or not node.text.strip():
-        return Scalar("", node.span) if isinstance(node, Scalar) else node
-    found = Diagnostics()
-    documents = parse_yaml(SourceFile(node.span.file.name, node.text), found)
-    for problem in found.errors:
-        diagnostics.add(problem.code.code, problem.message, node.span)
-    return documents[0] if documents else node

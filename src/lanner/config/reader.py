@@ -51,7 +51,7 @@ def read(node: Node, info: Info, diagnostics: Diagnostics, key: str = "") -> Any
         words = (info.extra or {}).get(WORDS)
         if words and node.text.casefold() not in words:
             return _misfit(node, f"one of {', '.join(words)}", diagnostics, key)
-    return _READERS[type(base)](node, base, diagnostics, key)
+    return _READERS.get(type(base), _anything)(node, base, diagnostics, key)
 
 
 def read_config(root: Mapping, diagnostics: Diagnostics) -> Config | None:
@@ -150,11 +150,16 @@ def _number(node: Node, info: Info, diagnostics: Diagnostics, key: str) -> Any:
 
 
 def _is_within(value: float, info: Info) -> bool:
-    return (info.ge is None or value >= info.ge) and (info.le is None or value <= info.le)
+    return (
+        (info.ge is None or value >= info.ge)
+        and (info.gt is None or value > info.gt)
+        and (info.le is None or value <= info.le)
+        and (info.lt is None or value < info.lt)
+    )
 
 
 def _bounds(info: Info) -> str:
-    named = (("at least", info.ge), ("at most", info.le))
+    named = (("at least", info.ge), ("more than", info.gt), ("at most", info.le), ("less than", info.lt))
     bounds = [f"{words} {bound}" for words, bound in named if bound is not None]
     return f" of {' and '.join(bounds)}" if bounds else ""
 
@@ -164,9 +169,10 @@ def _text(node: Node, info: Info, diagnostics: Diagnostics, key: str) -> Any:
 
 
 def _literal(node: Node, info: Info, diagnostics: Diagnostics, key: str) -> Any:
-    if isinstance(node, Scalar) and node.text in info.values:
-        return node.text
-    return _misfit(node, f"one of {', '.join(info.values)}", diagnostics, key)
+    values = {str(value): value for value in info.values}
+    if isinstance(node, Scalar) and node.text in values:
+        return values[node.text]
+    return _misfit(node, f"one of {', '.join(values)}", diagnostics, key)
 
 
 def _list(node: Node, info: Info, diagnostics: Diagnostics, key: str) -> Any:
@@ -187,7 +193,7 @@ def _section(node: Node, info: Info, diagnostics: Diagnostics, key: str) -> Any:
     """A mapping with known keys; a key without a value is as good as absent."""
     if not isinstance(node, Mapping):
         return _misfit(node, "a mapping", diagnostics, key)
-    fields = {field.name: field for field in info.fields}
+    fields = {field.encode_name: field for field in info.fields}
     values: dict[str, Any] = {}
     for name, value in node.pairs:
         if name.text not in fields:
@@ -195,8 +201,8 @@ def _section(node: Node, info: Info, diagnostics: Diagnostics, key: str) -> Any:
         elif not (isinstance(value, Scalar) and value.is_null):
             values[name.text] = read(value, fields[name.text].type, diagnostics, name.text)
     for field in info.fields:
-        if field.required and field.name not in values:
-            diagnostics.add("LN0502", f"key `{field.name}` is missing", node.span)
+        if field.required and field.encode_name not in values:
+            diagnostics.add("LN0502", f"key `{field.encode_name}` is missing", node.span)
     return values
 
 

@@ -8,15 +8,31 @@ from typing import Any
 import msgspec
 
 from lanner.config.models import Config
+from lanner.plugins.registry import every
 from lanner.rules.keys import EXCEPTION_KEYS, ITEMS, REQUIREMENT_KEYS, Form, Key
 from lanner.rules.priority import Priority
+from lanner.sources.plugin import Plugin
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def config_schema() -> dict[str, Any]:
     """What a configuration may hold."""
-    return {"$schema": DIALECT, "title": "Configuration of Lanner", **msgspec.json.schema(Config)}
+    plugins = [plugin for _, plugin in every() if isinstance(plugin, Plugin)]
+    types = [Config, *(plugin.options for plugin in plugins)]
+    (root, *options), definitions = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
+    for section, key in (("PluginEntry", "name"), ("SourceEntry", "plugin")):
+        of_plugins = zip(plugins, options, strict=True)
+        definitions[section]["allOf"] = [_with_options(key, plugin, found) for plugin, found in of_plugins]
+    return {"$schema": DIALECT, "title": "Configuration of Lanner", **root, "$defs": definitions}
+
+
+def _with_options(key: str, plugin: Plugin, options: dict[str, Any]) -> dict[str, Any]:
+    """What `init_config` of an entry holds when its key names the plugin; a text cannot be looked into."""
+    aliases = {alias: {"$ref": f"{options['$ref']}/properties/{name}"} for alias, name in plugin.aliases.items()}
+    taken = {"anyOf": [{**options, "properties": aliases}, {"type": "string"}, {"type": "null"}]}
+    is_it = {"properties": {key: {"const": plugin.name}}, "required": [key]}
+    return {"if": is_it, "then": {"properties": {"init_config": taken}}}
 
 
 def rule_schema() -> dict[str, Any]:

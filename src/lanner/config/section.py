@@ -8,6 +8,9 @@ from typing import Any
 from msgspec import Meta, Struct
 
 from lanner.rules.priority import Priority
+from lanner.sources.plugin import HIDDEN, secret
+
+__all__ = ["HIDDEN", "PRIORITIES", "STANDING", "WORDS", "Section", "Standing", "accepted", "secret", "used"]
 
 
 class Standing(StrEnum):
@@ -19,9 +22,8 @@ class Standing(StrEnum):
 
 STANDING = "standing"
 WORDS = "words"
-HIDDEN = "hidden"
-"""Names in the extra part of a key's description: its standing, the words that it takes, in any case, and whether what
-it holds is for nobody else to see."""
+"""Names in the extra part of a key's description, beside `HIDDEN`: its standing, and the words that it takes, in any
+case."""
 
 _ACCEPTED = {STANDING: Standing.ACCEPTED}
 PRIORITIES = (*(priority.value.lower() for priority in Priority), "info")
@@ -35,11 +37,6 @@ def used(description: str, **bounds: Any) -> Meta:
 def accepted(description: str) -> Meta:
     """A key that only concerns system calls, or that Lanner has no need of."""
     return Meta(description=description, extra=_ACCEPTED)
-
-
-def secret(description: str) -> Meta:
-    """A key whose values nobody else is to see."""
-    return Meta(description=description, extra={HIDDEN: True})
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

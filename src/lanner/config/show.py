@@ -12,8 +12,9 @@ import yaml
 from msgspec import inspect
 
 from lanner.config.environment import Expanded
+from lanner.config.models import PluginEntry, SourceEntry
 from lanner.config.options import ORIGIN
-from lanner.config.plugins import parsed_options
+from lanner.config.pluginoptions import option_types, parsed_options
 from lanner.config.reader import bare, config_info
 from lanner.config.secrets import MASK, SECRET_NAME, masked_value
 from lanner.config.section import HIDDEN, STANDING, Standing
@@ -21,6 +22,9 @@ from lanner.diagnostics import Diagnostics
 from lanner.diagnostics.render import printable
 from lanner.rules.nodes import Mapping, Node, Scalar, Sequence
 
+_OPTIONS = "init_config"
+_PLUGIN_KEYS = {PluginEntry: "name", SourceEntry: "plugin"}
+"""By the kind of an entry, which of its keys names a plugin."""
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.I)
 _PLAIN = re.compile(r"[A-Za-z0-9/_.][\w/.:@%+-]*", re.ASCII)
 
@@ -46,8 +50,6 @@ def _entry(name: str, node: Node, info: Any, depth: int) -> Iterator[str]:
     """A key that is given, with what stands below it."""
     indent = "  " * depth
     kind = bare(info, node) if info is not None else None
-    if name == "init_config":
-        node = _options(node)
     if (getattr(info, "extra", None) or {}).get(HIDDEN):
         node = _hidden(node)
     if isinstance(node, Scalar):
@@ -69,7 +71,29 @@ def _mapping(node: Mapping, kind: Any, depth: int) -> Iterator[str]:
         return
     types = {field.name: field.type for field in kind.fields} if isinstance(kind, inspect.StructType) else {}
     for key, value in node.pairs:
-        yield from _entry(key.text, value, types.get(key.text, getattr(kind, "value_type", None)), depth)
+        if key.text == _OPTIONS:
+            yield from _options(_plugin_of(node, kind), value, depth)
+        else:
+            yield from _entry(key.text, value, types.get(key.text, getattr(kind, "value_type", None)), depth)
+
+
+def _plugin_of(entry: Mapping, kind: Any) -> str:
+    """The plugin that an entry of `plugins` or `sources` is about."""
+    key = _PLUGIN_KEYS[kind.cls]
+    found = entry.get(key)
+    default = next(field.default for field in kind.fields if field.name == key)
+    return found[1].text if found and isinstance(found[1], Scalar) and found[1].text else str(default)
+
+
+def _options(plugin: str, node: Node, depth: int) -> Iterator[str]:
+    """`init_config` as the mapping that its text holds, so that secrets in it are masked too."""
+    types = option_types(plugin)
+    found = parsed_options(node, Diagnostics())
+    if isinstance(found, Mapping):
+        secret = {key for key, info in types.items() if (getattr(info, "extra", None) or {}).get(HIDDEN)}
+        pairs = ((key, _hidden(value) if key.text.casefold() in secret else value) for key, value in found.pairs)
+        found = replace(found, pairs=tuple(pairs))
+    yield from _entry(_OPTIONS, found, None, depth)
 
 
 def _list(name: str, node: Sequence, kind: Any, depth: int) -> Iterator[str]:
@@ -98,11 +122,6 @@ def _default(field: Any, depth: int) -> Iterator[str]:
     value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
     text = msgspec.json.encode(value).decode()
     yield f"{indent}{field.name}: {text}  # default"
-
-
-def _options(node: Node) -> Node:
-    """`init_config` as the mapping that its text holds, so that secrets in it are masked too."""
-    return parsed_options(node, Diagnostics())
 
 
 def _hidden(node: Node) -> Node:

@@ -1,1 +1,1 @@
-"""Sources as plugins: Lanner's own, found like those of others through entry points."""
+"""Kinds of sources: those that come with Lanner, a package each, and how those and others are found."""

@@ -44,6 +44,9 @@ PLUGINS: Mapping[str, str] = {
 }
 """The plugins that are built in, and the versions of Falco's plugins that they are equal to."""
 
+WITHOUT_EVENTS = frozenset({"json"})
+"""Those of them that only extract fields; all others bring events."""
+
 AUDIT_SOURCE = "k8s_audit"
 SYSCALL_SOURCE = "syscall"
 
@@ -61,5 +64,5 @@ def parse_engine_version(text: str) -> Version | None:
 
 def event_sources(loaded: Mapping[str, str]) -> frozenset[str]:
     """The sources that rules can have with these plugins; system calls always count."""
-    audit = any(name == "k8saudit" or name.startswith("k8saudit-") for name in loaded)
-    return frozenset({SYSCALL_SOURCE, AUDIT_SOURCE} if audit else {SYSCALL_SOURCE})
+    has_events = not loaded.keys() <= WITHOUT_EVENTS
+    return frozenset({SYSCALL_SOURCE, AUDIT_SOURCE} if has_events else {SYSCALL_SOURCE})

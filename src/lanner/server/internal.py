@@ -18,6 +18,7 @@ INTERNAL = "Lanner internal: "
 
 RELOAD_REFUSED = "Lanner internal: configuration refused"
 SOURCE_FAILED = "Lanner internal: source failed"
+EVENTS_MISSING = "Lanner internal: events may be missing"
 UNSAFE = "Lanner internal: unsafe set-up"
 WORKER_LOST = "Lanner internal: worker lost"
 METRICS = "Falco internal: metrics snapshot"
@@ -49,6 +50,14 @@ def source_failed(name: str, reason: str, pause_s: float) -> Alert:
     """A source ended though nobody asked it to."""
     message = f"source {name} takes no events: {reason}; it starts again in {pause_s:g} s"
     return internal_alert(SOURCE_FAILED, Priority.ERROR, message, {"source": name, "reason": reason})
+
+
+def events_missing(name: str, reason: str, times: int) -> Alert:
+    """A source could not take events that its place cannot give again."""
+    again = f" ({times} times)" if times > 1 else ""
+    message = f"source {name}: {reason}{again}; what happened meanwhile was not evaluated: look at it where it is kept"
+    fields: FieldValues = {"source": name, "reason": reason, "times": times}
+    return internal_alert(EVENTS_MISSING, Priority.WARNING, message, fields)
 
 
 def unsafe(name: str, reason: str) -> Alert:

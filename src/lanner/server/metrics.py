@@ -22,6 +22,7 @@ from lanner.server.internal import INTERNAL
 from lanner.server.metric import Labels, Metric, Sample
 from lanner.server.metrics_vigil import VIGIL
 from lanner.server.snapshot import LATENCIES_S, Snapshot, Status
+from lanner.sources.plugin import Trouble
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric as Family
@@ -128,6 +129,12 @@ def _refused(snapshot: Snapshot) -> Iterator[Sample]:
     for name, counts in snapshot.sources.items():
         for reason, number in sorted(counts.refused.items()):
             yield {"source": name, "reason": reason}, number
+
+
+def _troubles(snapshot: Snapshot) -> Iterator[Sample]:
+    for name, counts in snapshot.sources.items():
+        for trouble in Trouble:
+            yield {"source": name, "kind": trouble.value}, counts.troubles[trouble.value]
 
 
 def _of_outputs(key: str) -> Callable[[Snapshot], Iterable[Sample]]:
@@ -303,6 +310,14 @@ METRICS: tuple[Metric, ...] = (
         "source, reason",
         "Posts that were not acknowledged; the API server sends most of them again.",
         _refused,
+    ),
+    Metric(
+        "lanner_source_troubles_total",
+        "counter",
+        "source, kind",
+        "What a source met and went on after. `gap`: events may be missing. `damaged`: what came is no event. `retry`: "
+        "its place does not answer, or a delivery could not be dealt with yet. `ignored`: what came is another kind.",
+        _troubles,
     ),
     Metric(
         "lanner_source_in_flight_bytes",

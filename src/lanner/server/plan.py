@@ -9,6 +9,7 @@ from typing import Any
 from lanner.compiler.ruleset import RuleSet
 from lanner.outputs.lane import Route
 from lanner.sources.base import Source
+from lanner.sources.plugin import Context, Start
 from lanner.sources.receiver import ASGIApp, WebhookStats
 from lanner.sources.webhook import WebhookOptions
 from lanner.vigil.plan import VigilPlan
@@ -19,14 +20,13 @@ class Hooks:
     """What a source is given when it is opened.
 
     Attributes:
-        on_started: To be told, in words for people, once the source takes events, and the address if it has one; may be
-            called more than once.
+        context: What every source is given.
         extra: Applications for other paths of a webhook.
         stats: Where a webhook counts.
         at: Host and port that a webhook shares with other processes; None: it listens alone, where it is to.
     """
 
-    on_started: Callable[[str, str], None]
+    context: Context
     extra: Mapping[str, ASGIApp] = field(default_factory=dict)
     stats: WebhookStats = field(default_factory=WebhookStats)
     at: tuple[str, int] | None = None
@@ -41,6 +41,7 @@ class SourcePlan:
         made_of: What it was made from; one that was made from the same goes on when the configuration is read again.
         rules: Evaluate its events.
         open: Makes the source; a source that failed is made anew.
+        start: Where it begins the first time, if it can choose; when it is made anew it goes on where it was.
         webhook: How it listens, if it is a webhook: several processes can share its port.
         warning: What is unsafe about it, in words for people; it is said, and raised as an alert.
     """
@@ -49,6 +50,7 @@ class SourcePlan:
     made_of: Any
     rules: RuleSet
     open: Callable[[Hooks], Source]
+    start: Start = Start.KEPT
     webhook: WebhookOptions | None = None
     warning: str = ""
 

@@ -61,6 +61,7 @@ class SourceCounts:
         events: Events that were evaluated.
         restarts: How often it was started anew after a failure.
         refused: Deliveries that were not acknowledged, by reason.
+        troubles: What the source told of trouble that it went on after, by kind.
         in_flight_bytes: Bytes held now of posts.
         lag_s: How much later than its own time the newest event was evaluated; None before the first event.
         last_at_s: When the last event was evaluated, in seconds since the epoch; None before the first.
@@ -72,6 +73,7 @@ class SourceCounts:
     events: int = 0
     restarts: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    troubles: Counter[str] = field(default_factory=Counter)
     in_flight_bytes: int = 0
     lag_s: float | None = None
     last_at_s: float | None = None
@@ -85,6 +87,7 @@ class SourceCounts:
         self.events += other.events
         self.restarts += other.restarts
         self.refused.update(other.refused)
+        self.troubles.update(other.troubles)
         self.in_flight_bytes += other.in_flight_bytes
         if (other.last_at_s or 0) > (self.last_at_s or 0):
             self.last_at_s, self.lag_s = other.last_at_s, other.lag_s

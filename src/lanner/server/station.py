@@ -24,8 +24,10 @@ from lanner.server.pipeline import Pipeline
 from lanner.server.plan import Hooks, Plan, PlanError, SourcePlan
 from lanner.server.snapshot import Reloads, RuleLabels, Snapshot, SourceCounts, Status
 from lanner.server.systemd import notify, notify_reloading, watchdog_s
+from lanner.server.troubles import Troubles
 from lanner.sources.base import SourceError, reason_of
 from lanner.sources.listener import bind
+from lanner.sources.plugin import Checkpoint, Context, MemoryCheckpoint, Start
 from lanner.sources.receiver import ASGIApp, WebhookStats
 
 _LOG = logging.getLogger(__name__)
@@ -66,6 +68,9 @@ class _Running:
     plan: SourcePlan
     pipeline: Pipeline
     stats: WebhookStats
+    troubles: Troubles
+    checkpoint: Checkpoint
+    start: Start
     task: asyncio.Task[None] | None = None
     has_run: bool = False
 
@@ -82,6 +87,7 @@ class Station:
         stop_after_s: float | None = None,
         shared: Mapping[str, tuple[str, int]] | None = None,
         on_started: Callable[[str, str, str], None] | None = None,
+        checkpoint: Callable[[str], Checkpoint] = lambda name: MemoryCheckpoint(),
     ) -> None:
         """Prepare a run; `run` starts it.
 
@@ -94,7 +100,9 @@ class Station:
                 leaves signals to that.
             on_started: Told the name of a source that takes events, where it does in words for people, and the address;
                 None: that is said.
+            checkpoint: Gives the checkpoint of a source by its name.
         """
+        self._checkpoint = checkpoint
         self._plan = plan
         self._read_again = read_again
         self._stop_after_s = stop_after_s
@@ -206,7 +214,14 @@ class Station:
         counts = before.pipeline.counts if before else SourceCounts()
         counts.status = Status.STARTING
         pipeline = Pipeline(Engine(plan.rules), self._fanout, self._lock, counts=counts, on_gone=self._gone)
-        running = _Running(plan, pipeline, before.stats if before else WebhookStats())
+        running = _Running(
+            plan,
+            pipeline,
+            before.stats if before else WebhookStats(),
+            before.troubles if before else Troubles(plan.name, counts.troubles, self._raise),
+            before.checkpoint if before else self._checkpoint(plan.name),
+            Start.KEPT if before else plan.start,
+        )
         self._sources[plan.name] = running
         running.task = asyncio.get_running_loop().create_task(self._keep(running))
 
@@ -220,6 +235,7 @@ class Station:
         if running.task:
             running.task.cancel()
             await asyncio.wait([running.task])
+        running.troubles.flush()
 
     def _ending(self) -> Ending:
         found = self.snapshot()
@@ -266,14 +282,21 @@ class Station:
         self._raise(source_failed(name, reason, pause_s))
 
     def _hooks(self, running: _Running) -> Hooks:
-        def on_started(text: str, url: str) -> None:
-            running.has_run = True
+        def started(text: str, url: str) -> None:
+            running.has_run, running.start = True, Start.KEPT
             running.pipeline.counts.status = Status.RUNNING
             self._on_started(running.plan.name, text, url)
             self._tell_ready()
 
         at = self._shared[running.plan.name] if self._shared else None
-        return Hooks(on_started, self._extra(running.plan), running.stats, at)
+        context = Context(
+            name=running.plan.name,
+            checkpoint=running.checkpoint,
+            start=running.start,
+            started=started,
+            tell=running.troubles.tell,
+        )
+        return Hooks(context, self._extra(running.plan), running.stats, at)
 
     def _extra(self, plan: SourcePlan) -> Mapping[str, ASGIApp]:
         """Health and metrics, when they are served at the first source's port."""

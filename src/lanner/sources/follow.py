@@ -32,6 +32,10 @@ def _ignore(error: Exception) -> None:
     pass
 
 
+def _untold(text: str, url: str) -> None:
+    pass
+
+
 class FollowSource:
     """Follows a log file by its name: waits for it to appear, and goes on with the new one when it is rotated.
 
@@ -45,6 +49,7 @@ class FollowSource:
         limits: Bounds of an event.
         from_start: Begin with the first line of a file that is already there, else with the first that follows.
         poll_interval_s: Pause before looking for more.
+        on_started: Told in words for people that it takes events.
         on_error: Told when the file cannot be read (once for each reason), or a delivery fails or is rejected.
         sleep: How to pause.
     """
@@ -56,6 +61,7 @@ class FollowSource:
         *,
         from_start: bool = False,
         poll_interval_s: float = 0.2,
+        on_started: Callable[[str, str], None] = _untold,
         on_error: Callable[[Exception], None] = _ignore,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
@@ -63,6 +69,7 @@ class FollowSource:
         self._limits = limits
         self._skip_existing = not from_start
         self._poll_interval_s = poll_interval_s
+        self._on_started = on_started
         self._on_error = on_error
         self._sleep = sleep
         self._cutter = LineCutter(path, limits)
@@ -77,6 +84,7 @@ class FollowSource:
 
     async def run(self, handle: Handler) -> None:
         """Deliver what is appended, until cancelled."""
+        self._on_started(f"following {self._path}", "")
         try:
             while True:
                 if not await self._advance(handle):
@@ -161,11 +169,13 @@ class StdinSource:
         limits: Limits,
         *,
         fd: int = 0,
+        on_started: Callable[[str, str], None] = _untold,
         on_error: Callable[[Exception], None] = _ignore,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._limits = limits
         self._fd = fd
+        self._on_started = on_started
         self._on_error = on_error
         self._sleep = sleep
 
@@ -175,6 +185,7 @@ class StdinSource:
         Raises:
             SourceError: standard input cannot be read.
         """
+        self._on_started("reading standard input", "")
         cutter = LineCutter(STDIN_NAME, self._limits)
         while block := await self._block(cutter.block_size):
             await _deliver(handle, cutter.feed(block), self._on_error, self._sleep)

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from lanner.sources.base import Limits, Source
+from lanner.sources.base import Limits, RejectedDelivery, Source, SourceError, reason_of
+
+if TYPE_CHECKING:
+    from lanner.sources.webhook import WebhookOptions
 
 GROUP = "lanner.sources"
 """The entry point group that plugins are registered in."""
@@ -29,6 +32,17 @@ class Trouble(StrEnum):
     """The place does not answer; it is asked again."""
     IGNORED = "ignored"
     """What came is of another kind, such as a log of another component."""
+
+
+class Start(StrEnum):
+    """Where a source begins, if it can choose."""
+
+    KEPT = "kept"
+    """Where its checkpoint says; without one, with the first that is there."""
+    NEW = "new"
+    """Where its checkpoint says; without one, with what comes from now on."""
+    FIRST = "first"
+    """With the first that is there, whatever the checkpoint says."""
 
 
 class Checkpoint(Protocol):
@@ -74,6 +88,7 @@ class Context:
         checkpoint: Where it has come to.
         started: To be told, in words for people, once it takes events, and the address if it has one; may be called
             more than once, as after each connection.
+        start: Where to begin.
         tell: To be told of trouble, with a text for people and how many times it happened. It is said at most once a
             minute for each kind, counted each time, and may be called from any thread.
     """
@@ -81,8 +96,21 @@ class Context:
     name: str
     limits: Limits = field(default_factory=Limits)
     checkpoint: Checkpoint = field(default_factory=MemoryCheckpoint)
+    start: Start = Start.KEPT
     started: Callable[[str, str], None] = _started
     tell: Callable[..., None] = _tell
+
+
+def told(context: Context) -> Callable[[Exception], None]:
+    """What tells of an exception that a source met on its way, and goes on after."""
+
+    def tell(error: Exception) -> None:
+        text = str(error) if isinstance(error, SourceError | RejectedDelivery) else reason_of(error)
+        help_text = getattr(error, "help", None)
+        trouble = Trouble.DAMAGED if isinstance(error, RejectedDelivery) else Trouble.RETRY
+        context.tell(trouble, f"{text}; {help_text}" if help_text else text)
+
+    return tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +128,15 @@ class Finding:
     is_well: bool
     text: str
     help: str | None = None
+
+
+HIDDEN = "hidden"
+"""The name in the extra part of an option's description which says that nobody else is to see what it holds."""
+
+
+def secret(description: str) -> msgspec.Meta:
+    """An option whose values nobody else is to see."""
+    return msgspec.Meta(description=description, extra={HIDDEN: True})
 
 
 class NoOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +158,8 @@ class Plugin:
         aliases: Other names of options, to the option's own.
         event_source: The source of its events, as rules name it.
         extra: What to install beside Lanner, such as `gke` for `lanner[gke]`; empty: nothing.
+        listening: Of the same parameters and options, where and how it listens when it is a webhook, or None; such a
+            source is served by Lanner itself, several processes can share its port, and `open` is not asked for it.
         check: Tests credentials and permissions without taking events; None: there is nothing to test.
     """
 
@@ -133,4 +172,5 @@ class Plugin:
     aliases: Mapping[str, str] = field(default_factory=dict)
     event_source: str = "k8s_audit"
     extra: str = ""
+    listening: Callable[[str, Any], WebhookOptions | None] | None = None
     check: Callable[[str, Any], Awaitable[Sequence[Finding]]] | None = None

@@ -1,12 +1,11 @@
 """The webhook that an API server posts its audit events to, over HTTP or HTTPS.
 
-Source: Falco plugins, k8saudit (names and meaning of options, form of the address).
+Source: Falco plugins, k8saudit (form of the address).
 """
 
 from __future__ import annotations
 
 import asyncio
-import difflib
 import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,26 +21,6 @@ _EXAMPLE = "write it like `http://127.0.0.1:9765/k8s-audit`"
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
-    """One key of `init_config`: the type of its value and what it does."""
-
-    name: str
-    type: type
-    desc: str
-
-
-OPTIONS = (
-    Option("sslCertificate", str, f"PEM file with certificate and key for HTTPS (default {DEFAULT_CERTIFICATE})"),
-    Option("sslKey", str, "PEM file of the key, when it is not in the certificate's (Lanner's own)"),
-    Option("maxEventSize", int, "largest event in bytes; a larger one is evaluated on its metadata"),
-    Option("webhookMaxBatchSize", int, "largest body of a post in bytes; a larger one is refused"),
-    Option("useAsync", bool, "accepted, without effect"),
-)
-_BY_NAME = {option.name.lower(): option for option in OPTIONS}
-_EXPECTED = {str: "a text", int: "a number of bytes above 0", bool: "true or false"}
-
-
-@dataclass(frozen=True, slots=True)
 class WebhookOptions:
     """Where and how to listen. An empty host is all interfaces; `path` is compared exactly."""
 
@@ -54,13 +33,13 @@ class WebhookOptions:
     limits: Limits = field(default_factory=Limits)
 
     @classmethod
-    def from_url(cls, url: str, init_config: Mapping[str, object]) -> WebhookOptions:
-        """Read Falco's `open_params` (`http(s)://host:port/path`) and `init_config` of the k8saudit plugin.
-
-        Keys are matched in any case, as Go does.
+    def from_url(
+        cls, url: str, *, certificate: str = DEFAULT_CERTIFICATE, key: str | None = None, limits: Limits | None = None
+    ) -> WebhookOptions:
+        """Read an address of Falco's `open_params`: `http(s)://host:port/path`.
 
         Raises:
-            SourceError: the address, or an option, cannot be understood.
+            SourceError: It cannot be understood.
         """
         try:
             parts = urlsplit(url.strip())
@@ -71,19 +50,14 @@ class WebhookOptions:
             raise SourceError(url, f"unknown scheme `{parts.scheme}`", _EXAMPLE, action="listen on")
         if port is None:
             raise SourceError(url, "the address has no port", _EXAMPLE, action="listen on")
-        values = {_option(key, url).name: _value(key, value, url) for key, value in init_config.items()}
-        default = Limits()
         return cls(
             host=host,
             port=port,
             path=unquote(parts.path) or "/",
             is_tls=parts.scheme == "https",
-            certificate=str(values.get("sslCertificate") or DEFAULT_CERTIFICATE),
-            key=str(values["sslKey"]) if values.get("sslKey") else None,
-            limits=Limits(
-                max_event_size=_size(values.get("maxEventSize"), default.max_event_size),
-                max_batch_size=_size(values.get("webhookMaxBatchSize"), default.max_batch_size),
-            ),
+            certificate=certificate,
+            key=key,
+            limits=limits or Limits(),
         )
 
     @property
@@ -170,22 +144,8 @@ class WebhookSource:
             listening.close()
 
 
-def _option(key: str, url: str) -> Option:
-    if option := _BY_NAME.get(key.lower()):
-        return option
-    near = difflib.get_close_matches(key.lower(), _BY_NAME, 1)
-    names = ", ".join(f"`{option.name}`" for option in OPTIONS)
-    help_text = f"did you mean `{_BY_NAME[near[0]].name}`?" if near else f"the options are {names}"
-    raise SourceError(url, f"unknown option `{key}`", help_text, action="listen on")
-
-
-def _value(key: str, value: object, url: str) -> object:
-    option = _option(key, url)
-    is_in_range = option.type is not int or (isinstance(value, int) and value > 0)
-    if type(value) is option.type and is_in_range:
-        return value
-    raise SourceError(url, f"`{option.name}` is not {_EXPECTED[option.type]}", option.desc, action="listen on")
-
-
-def _size(value: object, default: int) -> int:
-    return value if isinstance(value, int) else default
+def url_of(options: WebhookOptions, host: str, port: int) -> str:
+    """The address of a webhook that listens there."""
+    scheme = "https" if options.is_tls else "http"
+    name = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{name}:{port}{options.path}"

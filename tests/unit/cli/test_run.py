@@ -71,7 +71,8 @@ def test_a_followed_file_that_is_missing_is_told_of_and_waited_for(
     wishes = Wishes(str(tmp_path / "later.log"))
     detect(wishes, Settings(rules_files=(str(rules),)), Console(), stop_after_s=0.1)
     err = capfdbinary.readouterr().err.decode()
-    assert f"error: cannot read `{tmp_path}/later.log`: no such file\n  help: it is read as soon as it can be\n" in err
+    path = tmp_path / "later.log"
+    assert f"source `{path}`: cannot read `{path}`: no such file; it is read as soon as it can be\n" in err
 
 
 @pytest.mark.parametrize("source", ["-", "audit.log"])

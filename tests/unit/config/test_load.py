@@ -10,6 +10,7 @@ from lanner.config.load import LoadedConfig, load_config
 from lanner.config.models import Config
 from lanner.config.standing import without_effect
 from lanner.diagnostics.render import to_text
+from lanner.plugins import k8saudit
 
 
 def load(folder: Path, text: str, *options: str, **environment: str) -> LoadedConfig:
@@ -241,13 +242,13 @@ K8SAUDIT = "plugins:\n  - name: k8saudit\n    open_params: ' http://:9765/x '\n 
 def test_options_of_a_plugin_are_a_mapping_or_a_text_with_one(tmp_path: Path, init_config: str) -> None:
     [plugin] = load(tmp_path, K8SAUDIT.format(init_config)).plugins.sources
     assert (plugin.name, plugin.open_params) == ("k8saudit", "http://:9765/x")
-    assert dict(plugin.options) == {"maxEventSize": 10, "useAsync": False}
+    assert plugin.options == k8saudit.Options(max_event_size=10, use_async=False)
 
 
 @pytest.mark.parametrize("init_config", ["''", "", '""', "{}"])
 def test_a_plugin_needs_no_options(tmp_path: Path, init_config: str) -> None:
     [plugin] = load(tmp_path, K8SAUDIT.format(init_config)).plugins.sources
-    assert plugin.options == {}
+    assert plugin.options == k8saudit.Options()
 
 
 @pytest.mark.parametrize("init_config", ["word", "'[1]'", "'{'", "'- a'"])
@@ -277,7 +278,7 @@ def test_plugins_that_are_named_count_as_loaded(
 def test_a_plugin_that_is_not_loaded_may_be_any(tmp_path: Path) -> None:
     assert load(tmp_path, "plugins: [{name: okta}, {name: json}]\nload_plugins: [json]").config is not None
     [found] = load(tmp_path, "plugins: [{name: okta}]").diagnostics
-    assert (found.code.code, found.message) == ("LN0503", "plugin `okta` is not built in")
+    assert (found.code.code, found.message) == ("LN0503", "there is no plugin `okta`")
 
 
 # What has no effect

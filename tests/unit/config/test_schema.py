@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import jsonschema
 import pytest
 
 from lanner.config.load import load_config
@@ -8,6 +9,7 @@ from lanner.config.schema import config_schema, rule_schema
 from lanner.rules.keys import ITEMS
 
 SCHEMA = config_schema()
+OF_PLUGINS = SCHEMA["$defs"]["PluginEntry"]["allOf"]
 
 
 def keys(name: str, path: str = "", seen: tuple[str, ...] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -69,7 +71,27 @@ def test_keys_are_walked_to_the_bottom() -> None:
 
 
 def test_sections_take_no_other_keys() -> None:
-    assert all(section["additionalProperties"] is False for section in SCHEMA["$defs"].values())
+    options = {each["then"]["properties"]["init_config"]["anyOf"][0]["$ref"] for each in OF_PLUGINS}
+    sections = {name: found for name, found in SCHEMA["$defs"].items() if f"#/$defs/{name}" not in options}
+    assert len(sections) > 20
+    assert all(section["additionalProperties"] is False for section in sections.values())
+
+
+@pytest.mark.parametrize("key", ["plugins", "sources"])
+@pytest.mark.parametrize(
+    ("init_config", "is_fine"),
+    [
+        ({"maxEventSize": 9}, True),
+        ({"maxEventSize": "many"}, False),
+        ("maxEventSize: 9", True),
+        (None, True),
+        (9, False),
+    ],
+)
+def test_options_of_plugins_are_described_where_they_stand(key: str, init_config: object, is_fine: bool) -> None:
+    names = {"name": "k8saudit"} if key == "plugins" else {"name": "api", "plugin": "k8saudit"}
+    found = jsonschema.Draft202012Validator(SCHEMA).is_valid({key: [{**names, "init_config": init_config}]})
+    assert found is is_fine
 
 
 def test_rules_have_all_keys_of_their_table() -> None:

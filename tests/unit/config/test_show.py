@@ -14,7 +14,7 @@ rules_files: [a.yaml, "b: c"]
 priority: ${LEVEL}
 static_fields: {"a b": "1", "no": "yes"}
 plugins:
-  - name: k8saudit
+  - name: json
     init_config:
       sslCertificate: /etc/tls.pem
       list: [1, {x: "2"}, []]
@@ -68,10 +68,10 @@ def test_each_value_says_where_it_comes_from(tmp_path: Path) -> None:
         "program_output: {program: 'curl -H \"Authorization: Bearer hunter2\" x'}",
         "program_output: {program: 'curl https://hooks.slack.com/services/hunter2'}",
         "static_fields: {apiKey: hunter2}",
-        "plugins: [{name: k8saudit, init_config: {password: hunter2}}]",
-        "plugins: [{name: k8saudit, init_config: {credentials: [hunter2]}}]",
-        "plugins: [{name: k8saudit, init_config: {secret: {a: hunter2}}}]",
-        """plugins: [{name: k8saudit, init_config: '{"password": "hunter2"}'}]""",
+        "plugins: [{name: json, init_config: {password: hunter2}}]",
+        "plugins: [{name: json, init_config: {credentials: [hunter2]}}]",
+        "plugins: [{name: json, init_config: {secret: {a: hunter2}}}]",
+        """plugins: [{name: json, init_config: '{"password": "hunter2"}'}]""",
         "plugins: [{name: k8saudit-ovh, open_params: 'gra1.logs.ovh.com/tail/?tk=hunter2'}]",
     ],
 )

@@ -33,11 +33,12 @@ def test_a_version_satisfies_older_ones_of_the_same_major_version() -> None:
     assert not version.satisfies(Version(2, 0, 0))
 
 
-def test_any_audit_plugin_gives_the_audit_source() -> None:
+def test_any_plugin_that_brings_events_gives_the_audit_source() -> None:
     assert event_sources(PLUGINS) == {"syscall", "k8s_audit"}
     assert event_sources({"k8saudit-eks": "0.12.0"}) == {"syscall", "k8s_audit"}
     assert event_sources({"json": "0.7.4"}) == {"syscall"}
-    assert event_sources({"k8sauditor": "0.1.0"}) == {"syscall"}
+    assert event_sources({"json": "0.7.4", "of-somebody-else": "0.1.0"}) == {"syscall", "k8s_audit"}
+    assert event_sources({}) == {"syscall"}
 
 
 def test_every_built_in_plugin_has_a_version() -> None:

@@ -109,7 +109,7 @@ class _Opened:
         if feed.fails_at_start:
             raise feed.fails_at_start.pop(0)
         feed.is_running = True
-        self.hooks.on_started(f"feeding from {feed.name}", "")
+        self.hooks.context.started(f"feeding from {feed.name}", "")
         try:
             while (item := await feed.todo.get()) is not None:
                 try:

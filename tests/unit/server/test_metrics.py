@@ -17,6 +17,7 @@ from lanner.server.metric import Metric
 from lanner.server.metrics import LATENCY, METRICS, metrics_text
 from lanner.server.plan import Files
 from lanner.server.snapshot import LATENCIES_S, Histogram, Reloads, RuleLabels, Snapshot, SourceCounts, Status
+from lanner.sources.plugin import Trouble
 
 from ..vigil import seen
 from .stations import event, rules
@@ -68,6 +69,7 @@ def rich() -> Snapshot:
         events=111,
         restarts=112,
         refused=Counter(busy=113),
+        troubles=Counter(gap=127),
         in_flight_bytes=114,
         lag_s=115.5,
         last_at_s=116.5,
@@ -131,6 +133,9 @@ VALUES: dict[str, Mapping[tuple[tuple[str, str], ...], float] | float] = {
     "lanner_source_events_total": {(("source", "webhook"),): 111},
     "lanner_source_deliveries_total": {(("source", "webhook"),): 110},
     "lanner_source_refused_total": {(("reason", "busy"), ("source", "webhook")): 113},
+    "lanner_source_troubles_total": {
+        (("kind", each.value), ("source", "webhook")): 127 if each is Trouble.GAP else 0 for each in Trouble
+    },
     "lanner_source_in_flight_bytes": {(("source", "webhook"),): 114},
     "lanner_source_lag_seconds": {(("source", "webhook"),): 115.5},
     "lanner_source_last_event_timestamp_seconds": {(("source", "webhook"),): 116.5},

@@ -127,7 +127,7 @@ class Run:
 def source(options: WebhookOptions, rules: RuleSet | None = None) -> SourcePlan:
     def open_webhook(hooks: Hooks) -> WebhookSource:
         def started(host: str, port: int) -> None:
-            hooks.on_started(f"listening on http://{host}:{port}/", "")
+            hooks.context.started(f"listening on http://{host}:{port}/", "")
 
         assert hooks.at
         at = replace(options, host=hooks.at[0], port=hooks.at[1])

@@ -1,0 +1,115 @@
+"""k8saudit: the webhook that an API server posts its audit events to, and log files that it writes.
+
+Source: Falco plugins, k8saudit 0.18.0 (names and meaning of options, forms of `open_params`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from lanner.sources.base import Limits, Source, SourceError
+from lanner.sources.follow import FollowSource, StdinSource
+from lanner.sources.plugin import Context, Plugin, Start, told
+from lanner.sources.webhook import DEFAULT_CERTIFICATE, WebhookOptions, WebhookSource, url_of
+
+DEFAULT_ADDRESS = "http://127.0.0.1:9765/k8s-audit"
+"""Where it listens when it is not told."""
+
+STDIN = "-"
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """`init_config` of k8saudit."""
+
+    ssl_certificate: Annotated[str, Meta(description="PEM file with certificate and key for HTTPS.")] = (
+        DEFAULT_CERTIFICATE
+    )
+    ssl_key: Annotated[
+        str, Meta(description="PEM file of the key, when it is not in the certificate's (Lanner's own).")
+    ] = ""
+    max_event_size: Annotated[
+        int, Meta(description="Largest event in bytes; a larger one is evaluated on its metadata.", ge=1)
+    ] = Limits().max_event_size
+    webhook_max_batch_size: Annotated[
+        int, Meta(description="Largest body of a post in bytes; a larger one is refused.", ge=1)
+    ] = Limits().max_batch_size
+    use_async: Annotated[bool, Meta(description="Accepted, without effect.")] = True
+
+
+def listening(open_params: str, options: Options) -> WebhookOptions | None:
+    """Where and how it listens; None when it reads a file.
+
+    Raises:
+        SourceError: The address cannot be understood.
+    """
+    address = open_params or DEFAULT_ADDRESS
+    if not address.startswith(("http://", "https://")):
+        return None
+    return WebhookOptions.from_url(
+        address,
+        certificate=options.ssl_certificate or DEFAULT_CERTIFICATE,
+        key=options.ssl_key or None,
+        limits=_limits(options),
+    )
+
+
+def open_source(open_params: str, options: Options, context: Context) -> Source:
+    """The webhook, the file that is followed, or standard input.
+
+    Raises:
+        SourceError: The address cannot be understood.
+    """
+    webhook = listening(open_params, options)
+    if webhook is not None:
+        return WebhookSource(webhook, on_started=lambda host, port: _tell(context, webhook, host, port))
+    if open_params == STDIN:
+        return StdinSource(_limits(options), on_started=context.started, on_error=told(context))
+    return FollowSource(
+        _path(open_params),
+        _limits(options),
+        from_start=context.start is not Start.NEW,
+        on_started=context.started,
+        on_error=told(context),
+    )
+
+
+def _tell(context: Context, webhook: WebhookOptions, host: str, port: int) -> None:
+    url = url_of(webhook, host, port)
+    context.started(f"listening on {url}", url)
+
+
+def _limits(options: Options) -> Limits:
+    return Limits(max_event_size=options.max_event_size, max_batch_size=options.webhook_max_batch_size)
+
+
+def _path(open_params: str) -> str:
+    """The file that is meant; `file:///var/log/audit.log` is one too."""
+    scheme, found, _ = open_params.partition("://")
+    if not found:
+        return open_params
+    try:
+        parts = urlsplit(open_params)
+        is_here = parts.netloc in ("", "localhost")
+    except ValueError:
+        is_here = False
+    if scheme.lower() != "file":
+        help_text = f"write an address like `{DEFAULT_ADDRESS}`, the path of a file, or `-`"
+        raise SourceError(open_params, f"unknown scheme `{scheme}`", help_text, action="open")
+    if not is_here or not parts.path:
+        raise SourceError(open_params, "it names no file of this machine", "write `file:///var/log/audit.log`")
+    return unquote(parts.path)
+
+
+PLUGIN = Plugin(
+    name="k8saudit",
+    description="The API server's audit webhook over HTTP or HTTPS, or its audit log as a file.",
+    version="0.18.0",
+    open=open_source,
+    open_params=f"`http(s)://HOST:PORT/PATH` to listen on (default {DEFAULT_ADDRESS}), a file to follow, or `-`",
+    options=Options,
+    listening=listening,
+)
