@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from lanner.events.decode import Payload
 
@@ -115,7 +115,7 @@ def reason_of(error: BaseException) -> str:
     return text[:1].lower() + text[1:].rstrip(".")
 
 
-async def finish(work: Coroutine[Any, Any, T]) -> T:
+async def finish(work: Awaitable[T]) -> T:
     """Await work to its end even when cancelled; the cancellation goes on once the work is done."""
     task = asyncio.ensure_future(work)
     try:
