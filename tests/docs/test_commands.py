@@ -14,7 +14,7 @@ import trustme
 from lanner.cli.main import execute
 from tests.docs.pages import ROOT, examples, examples_of
 
-_OTHER_PROGRAMS = {"kubectl", "curl", "kill"}
+_OTHER_PROGRAMS = {"kubectl", "curl", "kill", "pip"}
 
 # Commands that end otherwise than with 0: they show a mistake, or what a script looks at; the policy of the webhook's
 # guide keeps the contents of secrets out of the log, and so two rules silent.

@@ -1,0 +1,1 @@
+"""k8saudit-aks: the audit log of Azure Kubernetes Service, from an event hub."""

@@ -1,0 +1,140 @@
+"""Diagnostic records of Azure Monitor to audit events.
+
+A message holds `{"records": […]}`; a record of the categories `kube-audit` and `kube-audit-admin` has the event as a
+text in `properties.log`. What it says of the cluster becomes the annotation `cluster_name`, for `ka.cluster.name`.
+
+Source: Azure Monitor, schema of resource logs; AKS, monitoring data reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from lanner.events.skim import skim
+from lanner.events.values import Json, decode_json, encode_json
+from lanner.sources.batches import Convert, Converted
+
+CATEGORIES = frozenset({"kube-audit", "kube-audit-admin"})
+CLUSTER_NAME = "cluster_name"
+
+_CLUSTER = "/managedclusters/"
+_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_BLANK = b" \t\r\n"
+_NULL = msgspec.Raw(b"null")
+
+
+class _Record(msgspec.Struct):
+    """Members are of any type: who writes to the hub decides what is in them."""
+
+    category: Any = None
+    resourceId: Any = None
+    properties: Any = None
+
+
+class _Message(msgspec.Struct):
+    records: list[_Record]
+
+
+_decode_message = msgspec.json.Decoder(_Message).decode
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_annotations = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def converter(clusters: Iterable[str] = ()) -> Convert:
+    """What turns a message into events.
+
+    Args:
+        clusters: Names of clusters as they are to be spelled: Azure Monitor writes them in capitals. Others are written
+            in small letters, unless the record has both.
+    """
+    return partial(to_documents, spelling={name.lower(): name for name in clusters})
+
+
+def to_documents(value: bytes, spelling: Mapping[str, str]) -> Converted:
+    """The events of a message, each a document; one that is broken as far as it goes. No value makes it raise."""
+    if not value.strip(_BLANK):
+        return Converted((), ignored=1)
+    damaged = ignored = 0
+    try:
+        records = _decode_message(value).records
+    except _ERRORS:
+        found, damaged = _repaired(value)
+        if found is None:
+            return Converted((value,))  # an event, or a list of them; the engine counts what is none
+        records = found
+    documents = []
+    for record in records:
+        if isinstance(record.category, str) and record.category.lower() not in CATEGORIES:
+            ignored += 1
+            continue
+        log = record.properties.get("log") if isinstance(record.properties, dict) else None
+        document = log.encode() if isinstance(log, str) else encode_json(log) if isinstance(log, dict) else b""
+        if not document.strip(_BLANK):
+            damaged += 1
+            continue
+        document, is_whole = _annotated(document, _cluster(record.resourceId, spelling))
+        damaged += not is_whole
+        documents.append(document)
+    return Converted(documents, damaged, ignored)
+
+
+def _repaired(value: bytes) -> tuple[list[_Record] | None, int]:
+    """The records of a message that is not as it should be, None if it holds none; and whether it was damaged."""
+    damaged = 0
+    try:
+        found = decode_json(value)
+    except msgspec.DecodeError:
+        damaged = 1
+        try:
+            found = decode_json(skim(value).document)
+        except msgspec.DecodeError:
+            return None, damaged
+    items = found.get("records") if isinstance(found, dict) and "records" in found else found
+    listed: list[Json] = items if isinstance(items, list) else [items]
+    records = [item for item in listed if isinstance(item, dict) and "properties" in item]
+    if not records and not (isinstance(found, dict) and "records" in found):
+        return None, damaged
+    made = [_Record(item.get("category"), item.get("resourceId"), item["properties"]) for item in records]
+    return made, damaged + len(listed) - len(records)
+
+
+def _cluster(resource_id: object, spelling: Mapping[str, str]) -> str:
+    """The name of a cluster in the ID of its resource; of no ID, that of the only cluster there is."""
+    text = resource_id if isinstance(resource_id, str) else ""
+    at = text.lower().rfind(_CLUSTER)
+    name = text[at + len(_CLUSTER) :].partition("/")[0] if at >= 0 else ""
+    if not name:
+        return next(iter(spelling.values())) if len(spelling) == 1 else ""
+    return spelling.get(name.lower(), name.lower() if text.isupper() else name)
+
+
+def _annotated(document: bytes, cluster: str) -> tuple[bytes, bool]:
+    """An event with the name of its cluster, and whether it can be read as a whole."""
+    try:
+        members = _decode_members(document)
+        annotations = _decode_annotations(members.get("annotations", _NULL)) or {}
+    except _ERRORS:
+        return _annotated_damaged(document, cluster)
+    if not cluster:
+        return document, True
+    named = {**annotations, CLUSTER_NAME: cluster}
+    return _encode({**members, "annotations": named}), True
+
+
+def _annotated_damaged(document: bytes, cluster: str) -> tuple[bytes, bool]:
+    """A broken event stays as it is, so that it counts as one; the name goes in front, where nothing is cut off."""
+    try:
+        is_whole = isinstance(decode_json(document), dict)
+    except msgspec.DecodeError:
+        is_whole = False
+    start, brace, rest = document.partition(b"{")
+    if not cluster or not brace or start.strip(_BLANK):
+        return document, is_whole
+    named = encode_json({"annotations": {CLUSTER_NAME: cluster}})
+    separator = b"," if rest.lstrip(_BLANK)[:1] == b'"' else b""
+    return named[:-1] + separator + rest, is_whole

@@ -1,0 +1,165 @@
+"""Messages of a partitioned log: to deliveries, and handed over in order.
+
+Many messages make one delivery; those that could harm their neighbours have deliveries of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from lanner.sources.base import Delivery, Framing, Handler, Limits, RejectedDelivery, reason_of
+from lanner.sources.lines import LineCutter, is_one_document
+from lanner.sources.plugin import Context, Trouble
+
+_BLANK = b" \t\r\n"
+_ENDS = {b"{": b"}", b"[": b"]"}
+_TO_ONE_LINE = bytes.maketrans(b"\r\n", b"  ")  # within JSON, line breaks stand between tokens only
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What a message holds: JSON documents of audit events; how much of it was damaged, or of another kind."""
+
+    documents: Sequence[bytes]
+    damaged: int = 0
+    ignored: int = 0
+
+
+Convert = Callable[[bytes], Converted]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of a partition, and its number there."""
+
+    offset: int
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a partition came: the number before which all is handled, if any, and the one that failed, if any."""
+
+    handled: int | None
+    failed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Deliveries of messages that follow each other; once they are handled, so is all before `end`."""
+
+    deliveries: tuple[Delivery, ...]
+    messages: tuple[Message, ...]
+    end: int
+    damaged: int = 0
+    ignored: int = 0
+
+
+def cut(partition: str, messages: Iterable[Message], convert: Convert, limits: Limits) -> Iterator[Piece]:
+    """The messages of a partition, in order, as few deliveries.
+
+    A message that is no JSON document by its ends, or beyond the limit of an event, has deliveries of its own: what is
+    damaged must not run into the next.
+    """
+    joined: list[Message] = []
+    found: list[Converted] = []
+    for message in messages:
+        converted = convert(message.value)
+        if all(_is_joinable(document, limits) for document in converted.documents):
+            joined.append(message)
+            found.append(converted)
+            continue
+        if joined:
+            yield _joined(partition, joined, found)
+            joined, found = [], []
+        yield _alone(partition, message, converted, limits)
+    if joined:
+        yield _joined(partition, joined, found)
+
+
+async def hand_over(
+    partition: str, pieces: Sequence[Piece], convert: Convert, handle: Handler, context: Context
+) -> Progress:
+    """Hand a partition's messages over in order, up to the first that is not handled.
+
+    What is rejected is set aside: of several messages, the one. Tells of that, of what fails, and of what of the
+    messages was damaged or no audit event.
+    """
+    handled = None
+    waiting = list(reversed(pieces))
+    while waiting:
+        piece = waiting.pop()
+        try:
+            for delivery in piece.deliveries:
+                await handle(delivery)
+        except RejectedDelivery as error:
+            if len(piece.messages) > 1:
+                each = [
+                    _alone(partition, message, convert(message.value), context.limits) for message in piece.messages
+                ]
+                waiting += reversed(each)
+                continue
+            context.tell(Trouble.DAMAGED, f"{partition}@{piece.messages[0].offset}: set aside: {error.reason}", 1)
+        except Exception as error:  # it may be anything: none of it may lose a message
+            offset = piece.messages[0].offset
+            reason = f"{type(error).__name__}: {reason_of(error)}"
+            context.tell(Trouble.RETRY, f"{partition}@{offset}: not handled, delivered again later: {reason}", 1)
+            return Progress(handled, offset)
+        handled = piece.end
+        _tell(partition, piece, context)
+    return Progress(handled, None)
+
+
+def _tell(partition: str, piece: Piece, context: Context) -> None:
+    where = f"{partition}@{piece.messages[0].offset}-{piece.end - 1}"
+    if piece.damaged:
+        context.tell(Trouble.DAMAGED, f"{where}: damaged, evaluated as far as it can be read", piece.damaged)
+    if piece.ignored:
+        context.tell(Trouble.IGNORED, f"{where}: no audit events", piece.ignored)
+
+
+def _is_joinable(document: bytes, limits: Limits) -> bool:
+    text = document.strip(_BLANK)
+    return len(text) <= limits.max_event_size and _ENDS.get(text[:1]) == text[-1:]
+
+
+def _joined(partition: str, messages: Sequence[Message], found: Sequence[Converted]) -> Piece:
+    lines = [_as_lines(document) for converted in found for document in converted.documents]
+    origin = f"{partition}@{messages[0].offset}-{messages[-1].offset}"
+    deliveries = (Delivery(b"\n".join(lines), Framing.LINES, origin),) if lines else ()
+    return Piece(
+        deliveries,
+        tuple(messages),
+        messages[-1].offset + 1,
+        sum(converted.damaged for converted in found),
+        sum(converted.ignored for converted in found),
+    )
+
+
+def _alone(partition: str, message: Message, converted: Converted, limits: Limits) -> Piece:
+    origin = f"{partition}@{message.offset}"
+    deliveries: list[Delivery] = []
+    for document in converted.documents:
+        if len(document) > limits.max_event_size:
+            deliveries += _large(origin, document, limits)
+        elif document.strip(_BLANK):
+            deliveries.append(Delivery(document, Framing.BODY, origin))
+    return Piece(tuple(deliveries), (message,), message.offset + 1, converted.damaged, converted.ignored)
+
+
+def _large(origin: str, document: bytes, limits: Limits) -> Iterator[Delivery]:
+    """A document beyond the limit of an event: a list, whose events may be within it, or what can be kept of one."""
+    cutter = LineCutter(origin, limits)
+    text = _as_lines(document)
+    for start in range(0, len(text), cutter.block_size):
+        yield from cutter.feed(text[start : start + cutter.block_size])
+    yield from cutter.finish()
+
+
+def _as_lines(document: bytes) -> bytes:
+    """A document that is printed over several lines as one; documents that stand in a line each as they are."""
+    if b"\n" not in document and b"\r" not in document:
+        return document
+    text = document.strip(_BLANK)
+    return text.translate(_TO_ONE_LINE) if is_one_document(text) or b"\n" not in text else text

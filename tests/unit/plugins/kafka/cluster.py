@@ -1,0 +1,125 @@
+"""A cluster of librdkafka's own mock brokers, on loopback and ports of their own, and what the tests do with it.
+
+The brokers live in the producer and end with it. They speak Kafka's protocol, groups included; what they do not have is
+authentication, authorisation, and a log on disk: of each partition they keep 5 MiB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from lanner.plugins.kafka import PLUGIN
+from lanner.plugins.kafka.options import Options
+from lanner.sources.base import Delivery, Handler, Limits
+from lanner.sources.plugin import Context, Start
+
+PARTITIONS = 4
+"""Of a topic that the mock brokers make by themselves."""
+
+QUICK = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 300, "fetch.wait.max.ms": 50, "reconnect.backoff.ms": 50}
+
+
+class Cluster:
+    """The brokers."""
+
+    def __init__(self) -> None:
+        silent = logging.Logger("librdkafka", logging.CRITICAL)
+        properties = {"bootstrap.servers": "127.0.0.1:1", "test.mock.num.brokers": 1, "linger.ms": 0}
+        self._producer = Producer(properties, logger=silent)
+        brokers = self._producer.list_topics(timeout=10).brokers.values()
+        self.brokers = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
+
+    def send(self, topic: str, values: Iterable[bytes | None], partition: int = 0) -> None:
+        """Append messages to a partition, in order."""
+        for value in values:
+            self._producer.produce(topic, value, partition=partition)
+            self._producer.poll(0)
+        assert self._producer.flush(20) == 0
+
+    def committed(self, topic: str, group: str = "lanner") -> dict[int, int]:
+        """The offsets that a group has committed."""
+        with_group = {"bootstrap.servers": self.brokers, "group.id": group}
+        consumer = Consumer(with_group, logger=logging.Logger("librdkafka", logging.CRITICAL))
+        try:
+            wanted = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+            return {each.partition: each.offset for each in consumer.committed(wanted, timeout=10) if each.offset >= 0}
+        finally:
+            consumer.close()
+
+
+@dataclass
+class Run:
+    """A source that runs, and all that it said and delivered."""
+
+    deliveries: list[Delivery] = field(default_factory=list)
+    troubles: list[tuple[str, str, int]] = field(default_factory=list)
+    started: list[str] = field(default_factory=list)
+    start: Start = Start.KEPT
+
+    def context(self, limits: Limits | None = None) -> Context:
+        return Context(
+            name="kafka",
+            limits=limits or Limits(),
+            start=self.start,
+            started=lambda text, _: self.started.append(text),
+            tell=lambda trouble, text, times=1: self.troubles.append((trouble.value, text, times)),
+        )
+
+    async def handle(self, delivery: Delivery) -> None:
+        self.deliveries.append(delivery)
+
+    @property
+    def events(self) -> list[str]:
+        """The IDs of the events that were delivered, in order."""
+        return [json.loads(line)["auditID"] for each in self.deliveries for line in bytes(each.payload).splitlines()]
+
+
+def event(audit_id: str) -> bytes:
+    return json.dumps({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": audit_id, "verb": "get"}).encode()
+
+
+def events(prefix: str, count: int) -> list[bytes]:
+    return [event(f"{prefix}{number}") for number in range(count)]
+
+
+def options(**values: object) -> Options:
+    properties = {**QUICK, **values.pop("properties", {})}  # type: ignore[dict-item] # tests give mappings
+    return Options(**values, properties=properties)  # type: ignore[arg-type] # of any option
+
+
+async def run_until(
+    place: str,
+    done: Callable[[], bool],
+    run: Run,
+    handle: Handler | None = None,
+    *,
+    given: Options | None = None,
+    limits: Limits | None = None,
+) -> None:
+    """Run a source until something holds, then end it as a run does."""
+    source = PLUGIN.open(place, given or options(), run.context(limits))
+    task = asyncio.ensure_future(source.run(handle or run.handle))
+    try:
+        await until(lambda: done() or task.done())
+    finally:
+        await end(task)
+
+
+async def until(holds: Callable[[], bool], timeout_s: float = 60) -> None:
+    async with asyncio.timeout(timeout_s):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+async def end(task: asyncio.Future[None]) -> None:
+    """Cancel a run and wait for it; another failure is raised."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,99 @@
+import gzip
+import json
+
+import pytest
+
+from lanner.plugins.kafka.options import Form
+from lanner.plugins.kafka.shapes import converter
+from lanner.sources.base import Limits
+from lanner.sources.batches import Converted
+
+EVENT = b'{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"a","verb":"get"}'
+ENTRY = {
+    "logName": "projects/p/logs/cloudaudit.googleapis.com%2Factivity",
+    "insertId": "i",
+    "resource": {"type": "k8s_cluster", "labels": {"cluster_name": "one", "project_id": "p", "location": "l"}},
+    "timestamp": "2026-11-21T12:00:00Z",
+    "protoPayload": {
+        "serviceName": "k8s.io",
+        "methodName": "io.k8s.core.v1.pods.create",
+        "resourceName": "core/v1/namespaces/default/pods/nginx",
+        "authenticationInfo": {"principalEmail": "a@example.com"},
+    },
+}
+ENVELOPE = {
+    "messageType": "DATA_MESSAGE",
+    "owner": "123456789123",
+    "logGroup": "/aws/eks/one/cluster",
+    "logStream": "kube-apiserver-audit-8f1c",
+    "subscriptionFilters": ["lanner"],
+    "logEvents": [{"id": "1", "timestamp": 1, "message": EVENT.decode()}, {"id": "2", "message": EVENT.decode()}],
+}
+RECORDS = {"records": [{"category": "kube-audit", "properties": {"log": EVENT.decode()}}]}
+
+
+def convert(form: Form, value: object) -> Converted:
+    return converter(form, Limits())(value if isinstance(value, bytes) else json.dumps(value).encode())
+
+
+@pytest.mark.parametrize("form", ["auto", "audit", "eks", "aks"])
+def test_an_event_is_taken_as_it_is(form: Form) -> None:
+    assert convert(form, EVENT).documents[0] == EVENT
+
+
+@pytest.mark.parametrize("form", ["auto", "gke"])
+def test_a_log_entry_of_gke_becomes_an_event(form: Form) -> None:
+    (document,) = convert(form, ENTRY).documents
+    found = json.loads(document)
+    assert (found["verb"], found["objectRef"]["name"]) == ("create", "nginx")
+    assert found["annotations"]["cluster_name"] == "one"
+
+
+@pytest.mark.parametrize("form", ["auto", "eks"])
+def test_the_envelope_of_cloudwatch_is_taken_off(form: Form) -> None:
+    assert convert(form, ENVELOPE) == Converted([EVENT, EVENT])
+    assert convert(form, gzip.compress(json.dumps(ENVELOPE).encode())) == Converted([EVENT, EVENT])
+
+
+def test_other_streams_and_messages_of_cloudwatch_are_ignored() -> None:
+    assert convert("auto", {**ENVELOPE, "logStream": "authenticator-1"}) == Converted((), 0, 2)
+    assert convert("auto", {**ENVELOPE, "messageType": "CONTROL_MESSAGE"}) == Converted((), 0, 1)
+
+
+@pytest.mark.parametrize("form", ["auto", "aks"])
+def test_records_of_azure_become_events(form: Form) -> None:
+    assert convert(form, RECORDS) == Converted([EVENT])
+
+
+def test_entries_of_other_services_are_ignored() -> None:
+    other = {**ENTRY, "protoPayload": {"serviceName": "compute.googleapis.com"}}
+    assert convert("auto", other) == Converted((), 0, 1)
+    assert convert("auto", {"logName": "x", "textPayload": "hello"}) == Converted((), 0, 1)
+
+
+@pytest.mark.parametrize("hidden", ["protoPayload", "records", "logEvents", "logName"])
+def test_an_event_that_holds_the_words_of_an_envelope_is_an_event(hidden: str) -> None:
+    event = {**json.loads(EVENT), "requestObject": {hidden: {}}, hidden: []}
+    text = json.dumps(event).encode()
+    assert convert("auto", text) == Converted((text,))
+    assert convert("auto", text[:-4]) == Converted((text[:-4],))
+
+
+def test_a_damaged_entry_is_evaluated_as_far_as_it_goes() -> None:
+    found = convert("auto", json.dumps(ENTRY).encode()[:-30])
+    assert found.damaged == 1
+    assert json.loads(found.documents[0])["verb"] == "create"
+
+
+def test_packed_messages_are_bounded_and_damaged_ones_counted() -> None:
+    packed = gzip.compress(EVENT)
+    assert convert("auto", packed) == Converted((EVENT,))
+    assert convert("auto", packed[:-12]).damaged == 1
+    assert convert("auto", b"\x1f\x8bnothing") == Converted((), 1)
+    bomb = gzip.compress(b" " * 10_000 + EVENT)
+    assert converter("auto", Limits(max_batch_size=1000))(bomb) == Converted((), 1)
+
+
+@pytest.mark.parametrize("value", [b"", b" \n"])
+def test_an_empty_message_is_ignored(value: bytes) -> None:
+    assert convert("auto", value) == Converted((), 0, 1)

@@ -1,0 +1,91 @@
+import asyncio
+import json
+
+import pytest
+
+from lanner.sources.base import Delivery, Framing, Limits, RejectedDelivery
+from lanner.sources.batches import Converted, Message, Piece, cut, hand_over
+from lanner.sources.plugin import Context
+
+EVENT = {"kind": "Event", "auditID": "a", "requestObject": {"metadata": {"labels": {"x": "y"}}}}
+
+
+def as_it_is(value: bytes) -> Converted:
+    return Converted((value,))
+
+
+def pieces(*values: bytes, limits: Limits | None = None) -> list[Piece]:
+    messages = [Message(number, value) for number, value in enumerate(values)]
+    return [*cut("audit/0", messages, as_it_is, limits or Limits())]
+
+
+def payloads(found: list[Piece]) -> list[bytes]:
+    return [bytes(delivery.payload) for piece in found for delivery in piece.deliveries]
+
+
+def test_messages_are_lines_of_one_delivery() -> None:
+    (piece,) = pieces(b'{"a":1}', b'[{"b":2}]\n', b'{"c":3}')
+    assert payloads([piece]) == [b'{"a":1}\n[{"b":2}]\n{"c":3}']
+    assert (piece.end, piece.deliveries[0].framing, piece.deliveries[0].origin) == (3, Framing.LINES, "audit/0@0-2")
+
+
+def test_a_document_over_several_lines_becomes_one_line() -> None:
+    printed = json.dumps(EVENT, indent=2).encode()
+    (payload,) = payloads(pieces(printed, b'{"b":2}'))
+    first, second = payload.splitlines()
+    assert json.loads(first) == EVENT
+    assert second == b'{"b":2}'
+
+
+def test_documents_on_lines_of_their_own_stay_as_they_are() -> None:
+    lines = b'{"a":1}\r\n{"b":2}\n'
+    assert payloads(pieces(lines)) == [b'{"a":1}\r\n{"b":2}']
+
+
+def test_a_document_that_opens_more_than_it_closes_cannot_take_in_the_next() -> None:
+    found = pieces(b'{"a":1}', b'{"kind":"Event","x":', b'{"b":2}')
+    assert payloads(found) == [b'{"a":1}', b'{"kind":"Event","x":', b'{"b":2}']
+    assert [piece.end for piece in found] == [1, 2, 3]
+
+
+def test_a_list_beyond_the_limit_of_an_event_is_whole_and_an_event_is_cut() -> None:
+    events = [{"kind": "Event", "auditID": str(number)} for number in range(10)]
+    large = {**EVENT, "responseObject": "x" * 500}
+    limits = Limits(max_event_size=200, max_batch_size=10_000)
+    found = pieces(json.dumps(events).encode(), json.dumps(large).encode(), limits=limits)
+    listed, cut_off = (delivery for piece in found for delivery in piece.deliveries)
+    assert json.loads(bytes(listed.payload)) == events
+    assert (cut_off.truncated, cut_off.size) == (True, len(json.dumps(large)))
+
+
+@pytest.mark.parametrize("poison", [0, 2, 4])
+def test_of_rejected_messages_only_the_one_is_set_aside(poison: int) -> None:
+    handled: list[bytes] = []
+    told: list[tuple[str, str]] = []
+
+    async def handle(delivery: Delivery) -> None:
+        if b"poison" in bytes(delivery.payload):
+            raise RejectedDelivery("no JSON")
+        handled.extend(bytes(delivery.payload).splitlines())
+
+    values = [b'{"n":%d}' % number for number in range(5)]
+    values[poison] = b'{"poison":1}'
+    context = Context(name="x", tell=lambda trouble, text, _: told.append((trouble.value, text)))
+    progress = asyncio.run(hand_over("audit/0", pieces(*values), as_it_is, handle, context))
+    assert handled == [value for value in values if b"poison" not in value]
+    assert (progress.handled, progress.failed) == (5, None)
+    assert told == [("damaged", f"audit/0@{poison}: set aside: no JSON")]
+
+
+def test_what_comes_after_a_failure_is_not_handed_over() -> None:
+    handled: list[bytes] = []
+
+    async def handle(delivery: Delivery) -> None:
+        if bytes(delivery.payload) == b"{":
+            raise OSError(28, "No space left on device")
+        handled.append(bytes(delivery.payload))
+
+    found = pieces(b'{"a":1}', b"{", b'{"b":2}')
+    progress = asyncio.run(hand_over("audit/0", found, as_it_is, handle, Context(name="x")))
+    assert handled == [b'{"a":1}']
+    assert (progress.handled, progress.failed) == (1, 1)
