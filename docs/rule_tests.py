@@ -10,7 +10,7 @@ from docs.markup import code, page, table
 from msgspec import inspect
 
 from lanner.workbench.events import EventMaker, shipped_bases
-from lanner.workbench.models import Case, EventSpec, Expected, RuleTest, Suite
+from lanner.workbench.models import Case, Equivalent, EventSpec, Expected, RuleTest, Suite
 
 
 def rule_tests() -> str:
@@ -25,6 +25,7 @@ def rule_tests() -> str:
         ("A case", Case, EventSpec.__struct_fields__),
         ("An event", EventSpec, ()),
         ("An expected alert", Expected, ()),
+        ("A mistake that changes nothing", Equivalent, ()),
     )
     parts = [_model_table(title, model, leave_out) for title, model, leave_out in sections]
     return page("Keys of rule tests", intro, *parts, _base_events())

@@ -93,7 +93,7 @@ def test_rules(
         click.echo("".join(f"{line}\n" for line in proof.lines()), nl=False)
     if junit_file is not None:
         Path(junit_file).write_text(as_junit(outcomes), encoding="utf-8")
-    is_done = all(outcome.passed for outcome in outcomes) and not proof.survived
+    is_done = all(outcome.passed for outcome in outcomes) and not proof.is_failed
     context.exit(ExitCode.DONE if is_done else ExitCode.FAILED)
 
 

@@ -15,6 +15,8 @@ from lanner.fields.patches import Latest, elements, written
 
 ESCALATION_VERBS = ("escalate", "bind", "impersonate")
 
+_SERVICE_ACCOUNT = "system:serviceaccount:"
+
 _MAX_GRANTS = 10_000
 """Pairs of verb and resource that are put together; no role of people has as many."""
 
@@ -92,12 +94,20 @@ def verbs_on(body: Json, resource: str | None) -> list[str] | None:
 
 
 def subjects(kind: str, body: Json) -> list[str] | None:
-    """The subjects of one kind in a binding: `User`, `Group`, or `ServiceAccount` as `namespace:name`."""
+    """The subjects of one kind in a binding: `User`, `Group`, or `ServiceAccount` as `namespace:name`.
+
+    A user whose name is that of a service account is that service account too. A JSON Patch may change the name of a
+    subject without saying its kind: it counts for each kind.
+    """
     found = [subject for subject in elements(walk(written(body), ("subjects",))) if isinstance(subject, dict)]
-    named = [subject for subject in found if subject.get("kind") == kind]
+    unsaid = kind if isinstance(body, list) else None
+    named = [subject for subject in found if subject.get("kind", unsaid) == kind]
     if kind != "ServiceAccount":
         return as_texts(subject.get("name") for subject in named)
-    return [f"{as_text(each.get('namespace')) or ''}:{as_text(each.get('name')) or ''}" for each in named] or None
+    accounts = [f"{as_text(each.get('namespace')) or ''}:{as_text(each.get('name')) or ''}" for each in named]
+    users = (as_text(each.get("name")) or "" for each in found if each.get("kind", "User") == "User")
+    accounts += [name.removeprefix(_SERVICE_ACCOUNT) for name in users if name.startswith(_SERVICE_ACCOUNT)]
+    return accounts or None
 
 
 def escalation_verbs(body: Json) -> list[str] | None:

@@ -38,8 +38,10 @@ _REQUEST = (
     own_at("target.api_version", ("objectRef", "apiVersion"), "The version of the API that was asked.", "v1"),
     own(
         "dry_run",
-        "`true` for a change that was only to be tried. Missing for reads, in which the parameter has no effect.",
-        Derived(("verb", "requestURI"), requests.dry_run),
+        "`true` for a creation, update or patch that was only to be tried. Missing where the parameter of the URI may "
+        "have no effect: in reads, in exec, proxy, tokens and the like, and in deletions, whose body decides: "
+        "`kx.body[/dryRun/0]`.",
+        Derived(("verb", "requestURI", "objectRef/subresource"), requests.dry_run),
         "true",
     ),
     own(

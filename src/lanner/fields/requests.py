@@ -7,7 +7,13 @@ from lanner.fields.uri import query_parameter, query_parameters
 from lanner.fields.workloads import as_line
 
 _SERVICE_ACCOUNT = "system:serviceaccount:"
-_CHANGES = ("create", "update", "patch", "delete", "deletecollection")
+_TRIED = ("create", "update", "patch")
+"""Verbs whose options stand in the URI. Those of a deletion stand in its body where it has one: a URI that says
+otherwise has no effect then. Source: apiserver, endpoints/handlers: create.go, update.go, patch.go, delete.go."""
+
+_ACTING = ("attach", "exec", "portforward", "proxy", "token")
+"""Subresources that act, or answer, whatever `dryRun` says."""
+
 _SCOPES = {"clusterrolebindings": "cluster", "rolebindings": "namespace"}
 
 _CLASSES = (
@@ -32,9 +38,9 @@ def extra(user: Json, key: str | None) -> list[str] | None:
     return list_texts(found.get(key or "")) if isinstance(found, dict) else None
 
 
-def dry_run(verb: Json, uri: Json) -> str | None:
-    """`true` for a change that is only tried; None where the parameter has no effect, as in a read."""
-    if as_text(verb) not in _CHANGES or "?" not in (as_text(uri) or ""):
+def dry_run(verb: Json, uri: Json, subresource: Json) -> str | None:
+    """`true` for a change that is only tried; None where the parameter may have no effect, as in a read."""
+    if as_text(verb) not in _TRIED or "?" not in (as_text(uri) or "") or as_text(subresource) in _ACTING:
         return None
     return "true" if query_parameter(uri, "dryRun") == "All" else None
 

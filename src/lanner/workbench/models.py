@@ -97,6 +97,14 @@ class RuleTest(Part, frozen=True, kw_only=True):
     cases: Annotated[list[Case], _key("The cases.")]
 
 
+class Equivalent(Part, frozen=True, kw_only=True):
+    """A mistake in a condition that changes nothing, so that no test can notice it."""
+
+    rule: Annotated[str, _key("The rule or macro that it is put into.")]
+    change: Annotated[str, _key("What is changed, as `--mutants` says it behind the name.")]
+    reason: Annotated[str, _key("Why that changes nothing.")]
+
+
 class Suite(Part, frozen=True, kw_only=True):
     """A file of rule tests."""
 
@@ -109,3 +117,6 @@ class Suite(Part, frozen=True, kw_only=True):
     ] = []
     bases: Annotated[dict[str, EventSpec], _key("Events by name for `base`; they hide shipped ones of the name.")] = {}
     tests: Annotated[list[RuleTest], _key("The tests.")] = []
+    equivalent: Annotated[
+        list[Equivalent], _key("Mistakes that `--mutants` need not report, because they change nothing.")
+    ] = []

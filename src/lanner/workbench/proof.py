@@ -22,12 +22,21 @@ class Proof:
     Attributes:
         coverage: What tests have seen of rules.
         tried: How many mutants there were.
-        survived: Mutants that no test notices.
+        survived: Mutants that no test notices, without those that are known to change nothing.
+        equivalent: How many of these there are.
+        mistaken: Mutants that are said to change nothing, and that a test notices.
     """
 
     coverage: Coverage | None = None
     tried: int = 0
     survived: Sequence[Mutant] | None = None
+    equivalent: int = 0
+    mistaken: Sequence[Mutant] = ()
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether tests miss a mistake in a condition, or a file says the wrong thing of one."""
+        return bool(self.survived or self.mistaken)
 
     def lines(self) -> Iterator[str]:
         """The proof as lines of text."""
@@ -36,7 +45,12 @@ class Proof:
         if self.survived is not None:
             for mutant in self.survived:
                 yield printable(f"SURVIVED {_place(mutant.place)}{_name(mutant.unit)}: {mutant.what}")
-            yield f"{self.tried - len(self.survived):,} of {self.tried:,} mutants are noticed by a test"
+            for mutant in self.mistaken:
+                what = f"{_place(mutant.place)}{_name(mutant.unit)}: {mutant.what}"
+                yield printable(f"NOT EQUIVALENT {what}: a test notices it")
+            noticed = self.tried - len(self.survived) - self.equivalent
+            known = f"; {self.equivalent:,} {'changes' if self.equivalent == 1 else 'change'} nothing"
+            yield f"{noticed:,} of {self.tried:,} mutants are noticed by a test{known if self.equivalent else ''}"
 
     def as_json(self) -> dict[str, Any]:
         """The members that it adds to the report."""
@@ -44,8 +58,12 @@ class Proof:
         if self.coverage:
             found["coverage"] = _coverage_object(self.coverage)
         if self.survived is not None:
-            survived = [{**_unit_object(each.unit), "change": each.what, **_spot(each.place)} for each in self.survived]
-            found["mutants"] = {"tried": self.tried, "survived": survived}
+            found["mutants"] = {
+                "tried": self.tried,
+                "equivalent": self.equivalent,
+                "survived": [_mutant_object(each) for each in self.survived],
+                "not_equivalent": [_mutant_object(each) for each in self.mistaken],
+            }
         return found
 
 
@@ -56,11 +74,21 @@ def prove(cases: Iterable[ReadyCase], *, coverage: bool = True, mutants: bool = 
     found = list(cases)
     sheets = gather(found)
     tried = all_mutants(sheets) if mutants else []
+    alive = survivors(sheets, tried) if mutants else []
+    known = {each for case in found for each in case.equivalent}
+    survived = [each for each in alive if _key(each) not in known]
+    noticed = {_key(each) for each in tried} - {_key(each) for each in alive}
     return Proof(
         measure(sheets, {id(case.loaded): case.loaded for case in found}.values()) if coverage else None,
         len(tried),
-        survivors(sheets, tried) if mutants else None,
+        survived if mutants else None,
+        len(alive) - len(survived),
+        [each for each in tried if _key(each) in known & noticed],
     )
+
+
+def _key(mutant: Mutant) -> tuple[str, str]:
+    return mutant.unit.name, mutant.what
 
 
 def _coverage_lines(coverage: Coverage) -> Iterator[str]:
@@ -98,6 +126,10 @@ def _coverage_object(coverage: Coverage) -> dict[str, Any]:
 def _gaps(unit: UnitCoverage) -> Iterator[dict[str, Any]]:
     for part in unit.gaps:
         yield {**_unit_object(unit.unit), "part": part.text, "never": list(part.missing), **_spot(part.place)}
+
+
+def _mutant_object(mutant: Mutant) -> dict[str, Any]:
+    return {**_unit_object(mutant.unit), "change": mutant.what, **_spot(mutant.place)}
 
 
 def _unit_object(unit: Unit) -> dict[str, Any]:

@@ -55,6 +55,7 @@ class ReadyCase:
         expected: None where the file does not say.
         place: The case's name in the file.
         node: The case in the file.
+        equivalent: The mistakes that the file says to change nothing, as names of rules or macros and changes.
     """
 
     name: str
@@ -64,6 +65,7 @@ class ReadyCase:
     expected: tuple[Expectation, ...] | None
     place: Span
     node: nodes.Mapping
+    equivalent: frozenset[tuple[str, str]] = frozenset()
 
 
 def read_suite(file: SourceFile, book: RuleBook, diagnostics: Diagnostics) -> list[ReadyCase]:
@@ -104,6 +106,7 @@ class _Reader:
         self._diagnostics = diagnostics
         self._folder = os.path.dirname(file.name)
         self._maker = EventMaker(self._folder, suite.bases)
+        self._equivalent = frozenset((each.rule, each.change) for each in suite.equivalent)
 
     def cases(self) -> Iterator[ReadyCase]:
         rules = [os.path.join(self._folder, path) for path in self._suite.rules]
@@ -135,7 +138,8 @@ class _Reader:
             place_of = name[1].span if name else case_node.span
             if expected and case.expect == EACH:
                 expected *= len(events)
-            yield ReadyCase(case.name, scope, loaded, b"\n".join(events), expected, place_of, case_node)
+            payload = b"\n".join(events)
+            yield ReadyCase(case.name, scope, loaded, payload, expected, place_of, case_node, self._equivalent)
 
     def _events(self, case: Case, node: nodes.Mapping, start: EventSpec) -> list[bytes]:
         """The events of a case, or `_BadCaseError`."""

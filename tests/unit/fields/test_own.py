@@ -106,6 +106,22 @@ def test_subjects_that_a_patch_adds_are_seen() -> None:
     assert grants.subjects("Robot", body) is None
 
 
+def test_a_service_account_may_be_named_as_a_user() -> None:
+    user: Json = {"kind": "User", "name": "system:serviceaccount:b:a"}
+    body: Json = {"subjects": [{"kind": "ServiceAccount", "name": "x", "namespace": "y"}, user]}
+    assert grants.subjects("ServiceAccount", body) == ["y:x", "b:a"]
+    assert grants.subjects("User", body) == ["system:serviceaccount:b:a"]
+    group: Json = {"subjects": [{**user, "kind": "Group"}]}
+    assert grants.subjects("ServiceAccount", group) is None
+
+
+def test_a_subject_whose_kind_a_patch_does_not_say_counts_for_each_kind() -> None:
+    body: Json = [{"op": "replace", "path": "/subjects/0/name", "value": "system:authenticated"}]
+    assert grants.subjects("Group", body) == grants.subjects("User", body) == ["system:authenticated"]
+    assert grants.subjects("ServiceAccount", body) == [":system:authenticated"]
+    assert grants.subjects("Group", {"subjects": [{"name": "system:authenticated"}]}) is None
+
+
 # Certificates
 
 
@@ -200,17 +216,29 @@ def test_many_networks_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verb", "uri", "expected"),
+    ("verb", "uri", "subresource", "expected"),
     [
-        ("create", "/api/v1/pods?dryRun=All", "true"),
-        ("delete", "/api/v1/pods/x?a=b&dry%52un=All", "true"),
-        ("create", "/api/v1/pods", None),
-        ("list", "/api/v1/secrets?dryRun=All", None),
-        ("get", "/api/v1/secrets/x?dryRun=All", None),
+        ("create", "/api/v1/pods?dryRun=All", None, "true"),
+        ("patch", "/api/v1/pods/x?a=b&dry%52un=All", None, "true"),
+        ("update", "/api/v1/pods/x/status?dryRun=All", "status", "true"),
+        ("create", "/api/v1/namespaces/n/pods/x/eviction?dryRun=All", "eviction", "true"),
+        ("create", "/api/v1/pods", None, None),
+        ("create", "/api/v1/pods?dryRun=", None, None),
+        ("list", "/api/v1/secrets?dryRun=All", None, None),
+        ("get", "/api/v1/secrets/x?dryRun=All", None, None),
+        # The body of a deletion overrides its URI
+        ("delete", "/api/v1/pods/x?dryRun=All", None, None),
+        ("deletecollection", "/api/v1/pods?dryRun=All", None, None),
+        # These act, or answer, all the same
+        ("create", "/api/v1/namespaces/n/pods/x/exec?command=sh&dryRun=All", "exec", None),
+        ("create", "/api/v1/nodes/x/proxy/run?dryRun=All", "proxy", None),
+        ("create", "/api/v1/namespaces/n/serviceaccounts/x/token?dryRun=All", "token", None),
     ],
 )
-def test_a_dry_run_is_one_only_where_the_parameter_has_an_effect(verb: str, uri: str, expected: str | None) -> None:
-    assert requests.dry_run(verb, uri) == expected
+def test_a_dry_run_is_one_only_where_the_parameter_has_an_effect(
+    verb: str, uri: str, subresource: str | None, expected: str | None
+) -> None:
+    assert requests.dry_run(verb, uri, subresource) == expected
 
 
 def test_the_command_of_an_exec_is_decoded_and_whole() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -217,4 +218,25 @@ def test_a_proof_is_what_was_asked_for(tmp_path: Path) -> None:
             "file": str(tmp_path / "rules.yaml"),
             "line": 3,
         }
+    ]
+
+
+def test_a_mistake_that_changes_nothing_is_no_gap(tmp_path: Path) -> None:
+    change = "`update` left out of `ka.verb in (create, update)`"
+    known = frozenset({("write", change)})
+    cases = [replace(each, equivalent=known) for each in cases_of(tmp_path, "write", "{verb: create} -> alert")]
+    proof = prove(cases, coverage=False)
+    assert (proof.is_failed, proof.as_json()["mutants"]["equivalent"]) == (False, 1)
+    assert [*proof.lines()] == ["3 of 4 mutants are noticed by a test; 1 changes nothing"]
+
+
+def test_a_mistake_that_is_noticed_cannot_be_said_to_change_nothing(tmp_path: Path) -> None:
+    texts = ("{verb: create} -> alert", "{verb: update} -> alert")
+    known = frozenset({("write", "`update` left out of `ka.verb in (create, update)`"), ("write", "gone")})
+    proof = prove([replace(each, equivalent=known) for each in cases_of(tmp_path, "write", *texts)], coverage=False)
+    assert proof.is_failed
+    assert [*proof.lines()] == [
+        f"NOT EQUIVALENT {tmp_path / 'rules.yaml'}:3: macro write: `update` left out of `ka.verb in (create, update)`: "
+        "a test notices it",
+        "4 of 4 mutants are noticed by a test",
     ]
