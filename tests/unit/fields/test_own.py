@@ -111,7 +111,7 @@ def test_a_service_account_may_be_named_as_a_user() -> None:
     body: Json = {"subjects": [{"kind": "ServiceAccount", "name": "x", "namespace": "y"}, user]}
     assert grants.subjects("ServiceAccount", body) == ["y:x", "b:a"]
     assert grants.subjects("User", body) == ["system:serviceaccount:b:a"]
-    group: Json = {"subjects": [{**user, "kind": "Group"}]}
+    group: Json = {"subjects": [{"kind": "Group", "name": "system:serviceaccount:b:a"}]}
     assert grants.subjects("ServiceAccount", group) is None
 
 
