@@ -6,8 +6,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 READY_FOR_DOCS := $(VENV)/.ready-for-docs
 
+FUZZ_SECONDS ?= 600
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test mutants lint types bench bench-compare soak docs serve clean
+.PHONY: help demo test mutants fuzz lint types audit sbom bench bench-compare soak docs serve clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,13 +33,23 @@ mutants: $(READY) ## put mistakes into the default rules, and say which no rule 
 test: $(READY) ## run all tests
 	@$(BIN)/python -m pytest -n auto --dist worksteal -q $(TESTFLAGS)
 
-lint: $(READY) ## style, import rules between packages
+fuzz: $(READY) ## what anybody may send, guided by coverage: make fuzz FUZZ_SECONDS=600 TARGETS=decode
+	@$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS) $(FUZZFLAGS) $(TARGETS)
+
+lint: $(READY) ## style, insecure code, shell scripts, import rules between packages
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/shellcheck .ci/run
 	@$(BIN)/lint-imports --no-cache
 
 types: $(READY) ## static types, strict, source and tests
 	@$(BIN)/mypy
+
+audit: $(READY) ## known flaws of what Lanner depends on; NOT CHECKED, and no success, where nothing is known
+	@$(BIN)/python -m security.audit
+
+sbom: $(READY) ## what a release with all extras consists of, as CycloneDX: sbom.cdx.json
+	@$(BIN)/python -m security.sbom
 
 bench: $(READY) ## what an event costs, beside decoding alone
 	@$(BIN)/python -m benchmarks

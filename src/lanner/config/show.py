@@ -157,7 +157,7 @@ def _key(name: str) -> str:
 
 def _is_plain(text: str) -> bool:
     """Whether YAML takes the text for itself without quotes."""
-    return bool(_PLAIN.fullmatch(text)) and not text.endswith(":") and isinstance(yaml.safe_load(text), str)
+    return bool(_PLAIN.fullmatch(text)) and not text.endswith(":") and isinstance(yaml.safe_load(text), str)  # noqa: TID251
 
 
 def _quoted(text: str) -> str:

@@ -209,7 +209,7 @@ def _as_block(lines: list[str], place: _Place) -> list[str]:
 def _is_plain(text: str) -> bool:
     """Whether YAML reads the text as it stands behind a key."""
     try:
-        return bool(yaml.load(f"k: {text}", Loader=_LOADER) == {"k": text})  # noqa: S506 - a loader that gives texts alone
+        return bool(yaml.load(f"k: {text}", Loader=_LOADER) == {"k": text})  # noqa: S506, TID251 - a loader that gives texts alone
     except yaml.YAMLError:
         return False
 

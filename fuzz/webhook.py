@@ -1,0 +1,102 @@
+"""The webhook as a target: bytes that a peer sends, in pieces, to the HTTP server and the receiver behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Mapping
+from typing import Any
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from lanner.sources.base import Delivery, Limits
+from lanner.sources.listener import BoundedProtocol
+from lanner.sources.receiver import Receiver
+
+MAX_BODY = 4096
+
+_BODY = b'{"kind":"EventList","items":[{"stage":"s","verb":"get"}]}'
+_HEAD = b"POST /k8s-audit HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+_ZIPPED = gzip.compress(_BODY, mtime=0)
+REQUESTS = (
+    b"\x40" + _HEAD + b"Content-Length: %d\r\n\r\n" % len(_BODY) + _BODY,
+    b"\x05" + _HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    b"\xff" + _HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(_ZIPPED) + _ZIPPED,
+    b"\x20GET /k8s-audit HTTP/1.0\r\n\r\n",
+    b"\x10" + _HEAD + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+    b"\x10" + _HEAD + b"Content-Length: 2\r\n\r\n{}" + _HEAD + b"Content-Length: 9999999\r\n\r\n",
+    b"\x30PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+)
+
+
+class _Peer(asyncio.Transport):
+    """The other end: keeps what is sent to it."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("10.0.0.1", 4000), "sockname": ("127.0.0.1", 9765)})
+        self.sent = bytearray()
+        self.is_closed = False
+
+    def write(self, data: Any) -> None:
+        self.sent += data
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def abort(self) -> None:
+        self.is_closed = True
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        pass
+
+
+def webhook(data: bytes) -> None:
+    """Whatever is sent gets answers of HTTP or none; no more than a body is held, and nothing once it is over.
+
+    The first byte says in pieces of how many bytes the rest arrives.
+    """
+    size, rest = (data[0] or 1, data[1:]) if data else (1, b"")
+    asyncio.run(_converse([rest[at : at + size] for at in range(0, len(rest), size)]))
+
+
+async def _converse(pieces: list[bytes]) -> None:
+    loop = asyncio.get_running_loop()
+    failures: list[Mapping[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: failures.append(context))
+    largest = 0
+
+    async def handle(delivery: Delivery) -> None:
+        nonlocal largest
+        largest = max(largest, len(delivery.payload))
+
+    receiver = Receiver("/k8s-audit", handle, Limits(max_batch_size=MAX_BODY), max_in_flight_bytes=MAX_BODY)
+    config = uvicorn.Config(receiver, http=BoundedProtocol, ws="none", lifespan="off", log_config=None)
+    config.load()
+    protocol = BoundedProtocol(config=config, server_state=ServerState(), app_state={}, _loop=loop)
+    peer = _Peer()
+    protocol.connection_made(peer)
+    for piece in pieces:
+        if peer.is_closed:
+            break
+        protocol.data_received(piece)
+        await asyncio.sleep(0)
+        assert receiver.stats.in_flight_bytes <= MAX_BODY, receiver.stats.in_flight_bytes
+    protocol.connection_lost(None)
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    if others:
+        await asyncio.wait(others, timeout=5)
+    assert all(task.done() for task in others), "a request never ended"
+    assert not failures, failures
+    assert receiver.stats.in_flight_bytes == 0, receiver.stats.in_flight_bytes
+    assert largest <= MAX_BODY, largest
+    assert not peer.sent or peer.sent.startswith(b"HTTP/1.1 "), bytes(peer.sent[:40])
