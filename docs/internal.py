@@ -28,7 +28,20 @@ from lanner.server.internal import (
     unsafe,
     worker_lost,
 )
-from lanner.vigil.concern import CLOCKS, KINDS, LATE, OVER, SILENT, Concern, settle
+from lanner.vigil.concern import (
+    CLOCKS,
+    KINDS,
+    LATE,
+    LOST,
+    OVER,
+    REJECTED,
+    SILENT,
+    UNHEARD,
+    UNRECORDED,
+    UNWATCHED,
+    Concern,
+    settle,
+)
 
 TEXTS = {
     DAMAGED_EVENT: (
@@ -78,6 +91,28 @@ TEXTS = {
     CLOCKS: (
         "Events of a source have been of the future for a minute, by more than a minute: one of the clocks is wrong.",
         "Mend the time on the API server's machine, or on Lanner's.",
+    ),
+    LOST: (
+        "With `blindness.apiserver.metrics`: an API server counts events that its audit backend could not take. It is "
+        "told again at most every ten minutes, and is over ten minutes after the last one.",
+        "See [what it means](../guide/knowing-when-blind.md#events-that-the-api-server-loses); `by` names backends.",
+    ),
+    REJECTED: (
+        "Likewise: an API server in a blocking mode rejects requests because it cannot record them.",
+        "See the API server's log, and whether Lanner answers its posts.",
+    ),
+    UNHEARD: (
+        "Likewise: an API server records events, and none has arrived for longer than `arrival`.",
+        "See `--audit-webhook-config-file`, errors of the webhook in the API server's log, and the way to Lanner.",
+    ),
+    UNRECORDED: (
+        "Likewise: an API server answers requests, and audits none of them, or has recorded nothing for longer than is "
+        "usual.",
+        "See whether its audit policy and its backend are those that you gave it.",
+    ),
+    UNWATCHED: (
+        "Likewise: an API server has given no metrics for three minutes, so that events which it loses go unnoticed.",
+        "`reason` and `help` say why, and what to do.",
     ),
     OVER: (
         "What an alert about missed events told of is over: `was` names it, `blind_s` says for how long it was so.",

@@ -6,6 +6,9 @@ from typing import Annotated
 
 from lanner.config.section import Section, used
 
+ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+"""Where a pod finds its service account's token, and the certificate of the cluster's authority."""
+
 
 class Silence(Section, frozen=True):
     """`blindness.silence`."""
@@ -19,6 +22,33 @@ class Silence(Section, frozen=True):
     ] = {}
 
 
+class WatchedMetrics(Section, frozen=True):
+    """`blindness.apiserver.metrics`."""
+
+    enabled: Annotated[bool, used("Whether the metrics of the API servers are watched.")] = False
+    interval: Annotated[str, used("How often they are asked for.")] = "30s"
+    arrival: Annotated[str, used("How long an event that an API server has recorded may be on its way to Lanner.")] = (
+        "3m"
+    )
+
+
+class ApiServer(Section, frozen=True):
+    """`blindness.apiserver`."""
+
+    urls: Annotated[
+        list[str],
+        used("Addresses of all API servers, without a path; without one, that of the cluster Lanner runs in."),
+    ] = []
+    ca_file: Annotated[
+        str, used("Certificates of the authorities that their certificates are by, PEM; empty: those of the system.")
+    ] = f"{ACCOUNT}/ca.crt"
+    token_file: Annotated[
+        str, used("File with the bearer token to send, over HTTPS alone; read anew each time; empty: none.")
+    ] = f"{ACCOUNT}/token"
+    server_name: Annotated[str, used("The name in their certificates; empty: that of the address.")] = ""
+    metrics: Annotated[WatchedMetrics, used("Events that API servers lose, by their own count.")] = WatchedMetrics()
+
+
 class Blindness(Section, frozen=True):
     """`blindness`."""
 
@@ -26,3 +56,4 @@ class Blindness(Section, frozen=True):
     late_after: Annotated[
         str, used("How long after it happened an event may be evaluated before an alert says so; `0`: any time.")
     ] = "5m"
+    apiserver: Annotated[ApiServer, used("API servers that are asked whether events are missing.")] = ApiServer()

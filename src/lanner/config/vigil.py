@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
 
-from lanner.config.blindness import Blindness
+from lanner.config.blindness import ApiServer, Blindness
 from lanner.config.durations import parse_ms
 from lanner.config.reader import near
 from lanner.outputs.sink import OptionError
-from lanner.vigil.plan import SilencePlan, VigilPlan
+from lanner.vigil.kube import IN_CLUSTER, Access
+from lanner.vigil.plan import MetricsPlan, SilencePlan, VigilPlan
 
 _EXAMPLE = "write it like `10m`, `1h30m`"
 
 
-def vigil_plan(keys: Blindness, sources: Collection[str]) -> VigilPlan:
+def vigil_plan(keys: Blindness, sources: Collection[str], environment: Mapping[str, str] = os.environ) -> VigilPlan:
     """What is watched.
 
     Args:
         keys: The section.
         sources: Names that sources can have; a path is one too.
+        environment: Where a pod finds its API server.
 
     Raises:
         OptionError: A key cannot be used; it is named with its sections.
@@ -39,6 +43,55 @@ def vigil_plan(keys: Blindness, sources: Collection[str]) -> VigilPlan:
     return VigilPlan(
         silence=plan if silence.enabled else None,
         late_s=_seconds("blindness.late_after", keys.late_after, 1, or_0=True),
+        access=_access(keys.apiserver, environment),
+        metrics=_metrics(keys.apiserver),
+    )
+
+
+def _access(keys: ApiServer, environment: Mapping[str, str]) -> Access:
+    return Access(
+        urls=tuple(map(_url, keys.urls)) or (_own_cluster(environment),),
+        ca_file=keys.ca_file,
+        token_file=keys.token_file,
+        server_name=keys.server_name,
+    )
+
+
+def _own_cluster(environment: Mapping[str, str]) -> str:
+    """The address of the API server that a pod is told by Kubernetes."""
+    host, port = environment.get("KUBERNETES_SERVICE_HOST", ""), environment.get("KUBERNETES_SERVICE_PORT", "443")
+    if not host:
+        return IN_CLUSTER
+    return f"https://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _url(text: str) -> str:
+    """An address, without the slash at its end.
+
+    Raises:
+        OptionError: It is none, or one that would send a token for everybody to read.
+    """
+    key, help_text = "blindness.apiserver.urls", "write `https://HOST:PORT`"
+    try:
+        found = urlsplit(text)
+        has_place = bool(found.hostname) and (found.port or 1) > 0 and text.isprintable() and " " not in text
+    except ValueError:
+        has_place = False
+    if not has_place or found.scheme not in ("http", "https"):
+        raise OptionError(key, f"`{text}` is not `https://` and a host", help_text)
+    if found.username is not None or found.path not in ("", "/") or found.query or found.fragment:
+        raise OptionError(key, f"`{found.scheme}://{found.hostname}…` has more in it than a host and a port", help_text)
+    if found.scheme == "http" and found.hostname not in ("127.0.0.1", "::1", "localhost"):
+        raise OptionError(key, f"`{text}` is not encrypted, and not this machine", help_text)
+    return f"{found.scheme}://{found.netloc}"
+
+
+def _metrics(keys: ApiServer) -> MetricsPlan | None:
+    if not keys.metrics.enabled:
+        return None
+    return MetricsPlan(
+        interval_s=_seconds("blindness.apiserver.metrics.interval", keys.metrics.interval, 1),
+        arrival_s=_seconds("blindness.apiserver.metrics.arrival", keys.metrics.arrival, 1),
     )
 
 

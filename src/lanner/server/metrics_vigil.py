@@ -24,6 +24,28 @@ def _limits(snapshot: Snapshot) -> Iterator[Sample]:
         yield {"source": name}, source.limit_s
 
 
+def _scrapes(snapshot: Snapshot) -> Iterator[Sample]:
+    for url, server in snapshot.sight.servers.items():
+        yield {"server": url, "result": "answered"}, server.answers
+        yield {"server": url, "result": "failed"}, server.failures
+
+
+def _recorded(snapshot: Snapshot) -> Iterator[Sample]:
+    for url, server in snapshot.sight.servers.items():
+        yield {"server": url}, server.counted.events
+
+
+def _lost(snapshot: Snapshot) -> Iterator[Sample]:
+    for url, server in snapshot.sight.servers.items():
+        for plugin, number in sorted(server.counted.errors.items()):
+            yield {"server": url, "plugin": plugin}, number
+
+
+def _rejected(snapshot: Snapshot) -> Iterator[Sample]:
+    for url, server in snapshot.sight.servers.items():
+        yield {"server": url}, server.counted.rejected
+
+
 VIGIL: tuple[Metric, ...] = (
     Metric(
         "lanner_blind",
@@ -45,5 +67,33 @@ VIGIL: tuple[Metric, ...] = (
         "source",
         "How long that may be, by what is usual for the source or by configuration; 0: any time.",
         _limits,
+    ),
+    Metric(
+        "lanner_apiserver_scrapes_total",
+        "counter",
+        "server, result",
+        "How often an API server was asked for its metrics.",
+        _scrapes,
+    ),
+    Metric(
+        "lanner_apiserver_events_total",
+        "counter",
+        "server",
+        "Audit events that an API server has recorded since it is watched, by its own count.",
+        _recorded,
+    ),
+    Metric(
+        "lanner_apiserver_lost_events_total",
+        "counter",
+        "server, plugin",
+        "Events that it has lost since, by its own count and by the plugin of its audit backend.",
+        _lost,
+    ),
+    Metric(
+        "lanner_apiserver_rejected_requests_total",
+        "counter",
+        "server",
+        "Requests that it has rejected since because it could not record them.",
+        _rejected,
     ),
 )

@@ -56,7 +56,9 @@ class Office:
     _watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
-        self._watch = Watch(self._heard, lambda notice: self.raise_alert(noticed(notice)), self.snapshot().sight)
+        self._watch = Watch(
+            lambda: heard(self.snapshot()), lambda notice: self.raise_alert(noticed(notice)), self.snapshot().sight
+        )
 
     def look(self) -> Snapshot:
         """What the run has done so far, with what may be missed."""
@@ -122,17 +124,6 @@ class Office:
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
 
-    def _heard(self) -> Mapping[str, Heard]:
-        return {
-            name: Heard(
-                events=counts.events,
-                lag_s=counts.lag_s,
-                refused=dict(counts.refused),
-                is_over=counts.status is Status.ENDED,
-            )
-            for name, counts in self.snapshot().sources.items()
-        }
-
     async def _report(self, plan: SnapshotPlan) -> None:
         """Write metrics at intervals, as Falco does."""
         last: tuple[int, float] | None = None
@@ -147,6 +138,19 @@ class Office:
             if plan.file:
                 line = msgspec.json.encode({"sample": sample, "output_fields": fields}) + b"\n"
                 await asyncio.to_thread(_append, plan.file, line)
+
+
+def heard(snapshot: Snapshot) -> dict[str, Heard]:
+    """What came of each source, as the vigil takes it."""
+    return {
+        name: Heard(
+            events=counts.events,
+            lag_s=counts.lag_s,
+            refused=dict(counts.refused),
+            is_over=counts.status is Status.ENDED,
+        )
+        for name, counts in snapshot.sources.items()
+    }
 
 
 def snapshot_fields(

@@ -19,6 +19,11 @@ AGAIN_S = 600.0
 SILENT = "Lanner internal: source silent"
 LATE = "Lanner internal: events late"
 CLOCKS = "Lanner internal: clocks differ"
+LOST = "Lanner internal: events lost by the API server"
+REJECTED = "Lanner internal: requests rejected by auditing"
+UNHEARD = "Lanner internal: recorded events do not arrive"
+UNRECORDED = "Lanner internal: no events recorded"
+UNWATCHED = "Lanner internal: API server not watched"
 OVER = "Lanner internal: seeing again"
 """The rule names of alerts; the last one says that one of the others is over."""
 
@@ -48,6 +53,11 @@ KINDS = {
         Kind("silent", SILENT, Priority.ERROR, "events of source {subject} come again", ("limit_s", "refused")),
         Kind("late", LATE, Priority.WARNING, "events of source {subject} come in time again", ("lag_s",)),
         Kind("clocks", CLOCKS, Priority.WARNING, "the clock behind source {subject} is right again", ("ahead_s",)),
+        Kind("lost", LOST, Priority.CRITICAL, "the API server {subject} loses no more events", ("lost", "by")),
+        Kind("rejected", REJECTED, Priority.ERROR, "the API server {subject} rejects no more requests", ("rejected",)),
+        Kind("unheard", UNHEARD, Priority.CRITICAL, "events arrive again, which {subject} records", ()),
+        Kind("unrecorded", UNRECORDED, Priority.CRITICAL, "the API server {subject} records again", ("unrecorded",)),
+        Kind("unwatched", UNWATCHED, Priority.ERROR, "the API server {subject} is watched again", ("reason", "help")),
     )
 }
 """Each by its name."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lanner.vigil.kube import Access
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SilencePlan:
@@ -22,13 +24,30 @@ class SilencePlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsPlan:
+    """How the metrics of API servers are watched.
+
+    Attributes:
+        interval_s: How often they are asked for.
+        arrival_s: How long events may be on their way before it is told that none arrives.
+    """
+
+    interval_s: float = 30.0
+    arrival_s: float = 180.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VigilPlan:
     """What is watched.
 
     Attributes:
         silence: Sources that fall silent; None: they are not watched.
         late_s: How much later than its own time an event may be evaluated; 0: that is not watched.
+        access: How API servers are asked.
+        metrics: How their metrics are watched; None: they are not.
     """
 
     silence: SilencePlan | None = SilencePlan()
     late_s: float = 300.0
+    access: Access = field(default_factory=Access)
+    metrics: MetricsPlan | None = None

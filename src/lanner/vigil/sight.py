@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lanner.vigil.apiserver import Server
 from lanner.vigil.concern import Key, Standing
 from lanner.vigil.sources import Source
 
@@ -16,11 +17,13 @@ class Sight:
     Attributes:
         clock: Seconds for which it was watched.
         sources: By name.
+        servers: API servers by address.
         standing: What is wrong now.
     """
 
     clock: float = 0.0
     sources: Mapping[str, Source] = field(default_factory=dict)
+    servers: Mapping[str, Server] = field(default_factory=dict)
     standing: Mapping[Key, Standing] = field(default_factory=dict)
 
     @property

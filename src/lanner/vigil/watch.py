@@ -1,22 +1,30 @@
-"""Watches, tick by tick: what was seen goes into the state, and what is wrong into alerts."""
+"""Watches, tick by tick: what was seen goes into the state, what is wrong into alerts. Clocks and sockets are here."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 
-from lanner.vigil.concern import Notice, settle
-from lanner.vigil.plan import VigilPlan
+from lanner.vigil.apiserver import Server, answered, pass_time, server_concerns, unanswered
+from lanner.vigil.concern import Concern, Key, Notice, settle
+from lanner.vigil.kube import Unanswered
+from lanner.vigil.plan import MetricsPlan, SilencePlan, VigilPlan
+from lanner.vigil.scrape import scrape
 from lanner.vigil.sight import Sight
 from lanner.vigil.sources import Heard, hear, is_watched, source_concerns
+
+_LOG = logging.getLogger(__name__)
 
 TICK_S = 1.0
 """How often it is looked."""
 
 MAX_TICK_S = 5.0
 """More does not pass between two looks. A process that was stopped, or a machine that slept, has not seen a silence."""
+
+_OF_SERVERS = frozenset({"lost", "rejected", "unheard", "unrecorded", "unwatched"})
 
 
 class Watch:
@@ -31,6 +39,8 @@ class Watch:
         heard: Callable[[], Mapping[str, Heard]],
         tell: Callable[[Notice], None],
         sight: Sight | None = None,
+        *,
+        now_s: Callable[[], float] = time.time,
     ) -> None:
         """Prepare to watch.
 
@@ -38,34 +48,100 @@ class Watch:
             heard: What came of each source so far.
             tell: Takes alerts.
             sight: What another watch knew, which this one goes on with.
+            now_s: Seconds since the epoch.
         """
         self.sight = sight or Sight()
         self._heard = heard
         self._tell = tell
+        self._now_s = now_s
+        self._due: dict[str, float] = {}
+        self._asking: dict[str, asyncio.Task[None]] = {}
 
     async def run(self, plan: VigilPlan) -> None:
         """Watch until cancelled."""
         last = time.monotonic()
-        while True:
-            await asyncio.sleep(TICK_S)
-            now = time.monotonic()
-            self.tick(plan, now - last)
-            last = now
+        self._due = {}
+        try:
+            while True:
+                await asyncio.sleep(TICK_S)
+                now = time.monotonic()
+                self.tick(plan, now - last)
+                last = now
+        finally:
+            for asking in self._asking.values():
+                asking.cancel()
 
     def tick(self, plan: VigilPlan, passed_s: float) -> None:
-        """Look once.
+        """Look once; what has to be asked for is asked in tasks of the running loop.
 
         Args:
             plan: What to watch.
             passed_s: Seconds since the last time.
         """
         now = self.sight.clock + min(passed_s, MAX_TICK_S)
+        self._look(plan, now)
+        concerns = [*self._concerns(plan, now)]
+        before = {key: each for key, each in self.sight.standing.items() if self._is_watched(key, plan)}
+        standing, notices = settle(before, concerns, now)
+        self.sight = replace(self.sight, standing=standing)
+        for notice in notices:
+            self._tell(notice)
+        if plan.metrics:
+            for url in plan.access.urls:
+                self._ask(f"metrics {url}", plan.metrics.interval_s, self._scrape(plan, url))
+
+    async def asked(self) -> None:
+        """Wait until all that was asked for has been answered."""
+        await asyncio.gather(*self._asking.values())
+
+    def _look(self, plan: VigilPlan, now: float) -> None:
+        """Take what came of the sources by now."""
         heard = {name: each for name, each in self._heard().items() if not each.is_over}
         known = self.sight.sources
         sources = {name: hear(known.get(name), name, each, now, plan) for name, each in heard.items()}
-        concerns = [found for name, each in sources.items() for found in source_concerns(name, each, now, plan)]
-        before = {key: each for key, each in self.sight.standing.items() if is_watched(key, sources, plan)}
-        standing, notices = settle(before, concerns, now)
-        self.sight = replace(self.sight, clock=now, sources=sources, standing=standing)
-        for notice in notices:
-            self._tell(notice)
+        has_heard = any(name in known and sources[name].hush.count != known[name].hush.count for name in sources)
+        urls = plan.access.urls if plan.metrics else ()
+        servers = {
+            url: pass_time(each, now, has_heard=has_heard) for url, each in self.sight.servers.items() if url in urls
+        }
+        self.sight = replace(self.sight, clock=now, sources=sources, servers=servers)
+
+    def _concerns(self, plan: VigilPlan, now: float) -> list[Concern]:
+        of_sources = (source_concerns(name, each, now, plan) for name, each in self.sight.sources.items())
+        watched = plan.metrics or MetricsPlan()
+        of_servers = (server_concerns(url, each, now, watched) for url, each in self.sight.servers.items())
+        return [found for several in (*of_sources, *of_servers) for found in several]
+
+    def _is_watched(self, key: Key, plan: VigilPlan) -> bool:
+        """Whether what is wrong is still looked for: what is not looked for any more did not end."""
+        kind, subject = key
+        return subject in self.sight.servers if kind in _OF_SERVERS else is_watched(key, self.sight.sources, plan)
+
+    # Questions
+
+    def _ask(self, name: str, every_s: float, question: Coroutine[None, None, None]) -> None:
+        """Ask in a task, if it is time and the last answer is not still awaited."""
+        now, asking = self.sight.clock, self._asking.get(name)
+        if now < self._due.get(name, 0.0) or (asking and not asking.done()):
+            question.close()
+            return
+        self._due[name] = now + every_s
+        self._asking[name] = asyncio.get_running_loop().create_task(question)
+
+    async def _scrape(self, plan: VigilPlan, url: str) -> None:
+        try:
+            found = await scrape(plan.access, url)
+        except Unanswered as error:
+            server = self._server(url)
+            if server.fails_since is None:
+                text = f"the API server {url} is not watched: {error.reason}"
+                _LOG.warning("%s", text, extra={"fields": {"server": url, "reason": error.reason, "help": error.help}})
+            self._keep(url, unanswered(server, error.reason, error.help, self.sight.clock))
+        else:
+            self._keep(url, answered(self._server(url), found, self.sight.clock, plan.silence or SilencePlan()))
+
+    def _server(self, url: str) -> Server:
+        return self.sight.servers.get(url) or Server.start(self.sight.clock, self._now_s())
+
+    def _keep(self, url: str, server: Server) -> None:
+        self.sight = replace(self.sight, servers={**self.sight.servers, url: server})

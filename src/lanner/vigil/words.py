@@ -1,4 +1,4 @@
-"""Lengths of time in words."""
+"""Lengths of time and numbers in words."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ def span(seconds: float) -> str:
             number = whole // size
             return f"{number} {name}{'' if number == 1 else 's'}"
     raise AssertionError("seconds are the last unit")
+
+
+def counted(number: int, name: str) -> str:
+    """A number of things."""
+    return f"{number:,} {name}{'' if number == 1 else 's'}"

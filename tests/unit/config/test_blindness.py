@@ -5,23 +5,25 @@ from typing import Any
 
 import pytest
 
-from lanner.config.blindness import Blindness, Silence
+from lanner.config.blindness import ApiServer, Blindness, Silence, WatchedMetrics
 from lanner.config.vigil import vigil_plan
 from lanner.outputs.sink import OptionError
-from lanner.vigil.plan import SilencePlan, VigilPlan
+from lanner.vigil.kube import Access
+from lanner.vigil.plan import MetricsPlan, SilencePlan
 
 NAMES = ["k8saudit", "lab"]
 
 
 def test_without_keys_sources_are_watched() -> None:
-    assert vigil_plan(Blindness(), NAMES) == VigilPlan(silence=SilencePlan(), late_s=300)
+    plan = vigil_plan(Blindness(), NAMES)
+    assert (plan.silence, plan.late_s) == (SilencePlan(), 300)
 
 
 def test_keys_say_how_long() -> None:
     silence = Silence(at_least="90s", at_most="2d", sources={"lab": "1h30m", "/var/log/audit.log": "0"})
     plan = vigil_plan(Blindness(silence=silence, late_after="0"), NAMES)
     fixed = {"lab": 5400.0, "/var/log/audit.log": 0.0}
-    assert plan == VigilPlan(silence=SilencePlan(at_least_s=90, at_most_s=172_800, fixed_s=fixed), late_s=0)
+    assert (plan.silence, plan.late_s) == (SilencePlan(at_least_s=90, at_most_s=172_800, fixed_s=fixed), 0)
 
 
 def test_silence_is_switched_off_alone() -> None:
@@ -63,3 +65,47 @@ def test_a_check_of_the_configuration_finds_it(tmp_path: Path) -> None:
     assert loaded.config is not None
     [(key, message, _)] = settings_problems(settings_of(loaded, loaded.config))
     assert (key, message) == ("blindness.silence.at_least", "`1x` is no time of at least 1 s")
+
+
+POD = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "6443"}
+
+
+def test_in_a_pod_the_cluster_is_known() -> None:
+    keys = Blindness(apiserver=ApiServer(metrics=WatchedMetrics(enabled=True, interval="15s", arrival="10m")))
+    plan = vigil_plan(keys, NAMES, POD)
+    account = "/var/run/secrets/kubernetes.io/serviceaccount"
+    assert plan.metrics == MetricsPlan(interval_s=15, arrival_s=600)
+    assert plan.access == Access(
+        urls=("https://10.96.0.1:6443",), ca_file=f"{account}/ca.crt", token_file=f"{account}/token"
+    )
+    assert vigil_plan(keys, NAMES, {"KUBERNETES_SERVICE_HOST": "fd00::1"}).access.urls == ("https://[fd00::1]:443",)
+    assert vigil_plan(keys, NAMES, {}).access.urls == ("https://kubernetes.default.svc",)
+
+
+def test_unless_it_is_wanted_nobody_is_asked() -> None:
+    assert vigil_plan(Blindness(), NAMES, POD).metrics is None
+
+
+def test_addresses_are_taken_without_the_slash_at_their_end() -> None:
+    keys = Blindness(apiserver=ApiServer(urls=["https://a:6443/", "http://127.0.0.1:8001"]))
+    assert vigil_plan(keys, NAMES).access.urls == ("https://a:6443", "http://127.0.0.1:8001")
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("api:6443", "is not `https://` and a host"),
+        ("https://", "is not `https://` and a host"),
+        ("https://a:99999", "is not `https://` and a host"),
+        ("https://a b", "is not `https://` and a host"),
+        ("ftp://a", "is not `https://` and a host"),
+        ("https://a/metrics", "has more in it than a host and a port"),
+        ("https://me:secret@a", "has more in it than a host and a port"),
+        ("http://10.0.0.1:8080", "is not encrypted, and not this machine"),
+    ],
+)
+def test_an_address_that_makes_no_sense_is_told(url: str, message: str) -> None:
+    with pytest.raises(OptionError) as raised:
+        vigil_plan(Blindness(apiserver=ApiServer(urls=[url])), NAMES)
+    assert message in str(raised.value)
+    assert "secret" not in str(raised.value)

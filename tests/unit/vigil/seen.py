@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
+from lanner.vigil.apiserver import Server
 from lanner.vigil.concern import Concern, Standing
 from lanner.vigil.hush import Hush
+from lanner.vigil.scrape import Totals
 from lanner.vigil.sight import Sight
 from lanner.vigil.sources import Source
 
@@ -17,6 +19,16 @@ SIGHT = Sight(
             refused_since={},
         )
     },
+    servers={
+        "https://api:6443": Server(
+            hush=Hush.start(0, 0),
+            limit_s=0,
+            first_s=0,
+            answers=134,
+            failures=135,
+            counted=Totals(events=136, errors={"webhook": 137, "log": 138}, rejected=139),
+        )
+    },
     standing={("silent", "webhook"): Standing(Concern("silent", "webhook", "nothing comes; look"), 900, 900, 0)},
 )
 
@@ -24,4 +36,14 @@ VALUES: Mapping[str, Mapping[tuple[tuple[str, str], ...], float]] = {
     "lanner_blind": {(("check", "silent"), ("subject", "webhook")): 1},
     "lanner_source_silence_seconds": {(("source", "webhook"),): 132},
     "lanner_source_silence_limit_seconds": {(("source", "webhook"),): 133},
+    "lanner_apiserver_scrapes_total": {
+        (("result", "answered"), ("server", "https://api:6443")): 134,
+        (("result", "failed"), ("server", "https://api:6443")): 135,
+    },
+    "lanner_apiserver_events_total": {(("server", "https://api:6443"),): 136},
+    "lanner_apiserver_lost_events_total": {
+        (("plugin", "webhook"), ("server", "https://api:6443")): 137,
+        (("plugin", "log"), ("server", "https://api:6443")): 138,
+    },
+    "lanner_apiserver_rejected_requests_total": {(("server", "https://api:6443"),): 139},
 }
