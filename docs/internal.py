@@ -29,10 +29,12 @@ from lanner.server.internal import (
     worker_lost,
 )
 from lanner.vigil.concern import (
+    CANARY,
     CLOCKS,
     KINDS,
     LATE,
     LOST,
+    MUTE,
     OVER,
     REJECTED,
     SILENT,
@@ -112,6 +114,15 @@ TEXTS = {
     ),
     UNWATCHED: (
         "Likewise: an API server has given no metrics for three minutes, so that events which it loses go unnoticed.",
+        "`reason` and `help` say why, and what to do.",
+    ),
+    CANARY: (
+        "With `blindness.apiserver.canary`: a request was made to an API server, and its audit event did not come back "
+        "in time.",
+        "See [the canary](../guide/knowing-when-blind.md#the-canary); `last_back_s` bounds what may be lost.",
+    ),
+    MUTE: (
+        "Likewise: for three minutes no such request could be made, so that nobody tries whether events arrive.",
         "`reason` and `help` say why, and what to do.",
     ),
     OVER: (

@@ -32,6 +32,17 @@ class WatchedMetrics(Section, frozen=True):
     )
 
 
+class WatchedCanary(Section, frozen=True):
+    """`blindness.apiserver.canary`."""
+
+    enabled: Annotated[bool, used("Whether requests are sent whose audit events must come back.")] = False
+    path: Annotated[
+        str, used("What is asked for with GET: what the service account may get, whether it is there or not.")
+    ] = "/api/v1/namespaces/lanner/configmaps/lanner-canary"
+    interval: Annotated[str, used("How often each API server is asked.")] = "5m"
+    within: Annotated[str, used("How long the event may take to come back.")] = "2m"
+
+
 class ApiServer(Section, frozen=True):
     """`blindness.apiserver`."""
 
@@ -47,6 +58,7 @@ class ApiServer(Section, frozen=True):
     ] = f"{ACCOUNT}/token"
     server_name: Annotated[str, used("The name in their certificates; empty: that of the address.")] = ""
     metrics: Annotated[WatchedMetrics, used("Events that API servers lose, by their own count.")] = WatchedMetrics()
+    canary: Annotated[WatchedCanary, used("Requests whose audit events must come back in time.")] = WatchedCanary()
 
 
 class Blindness(Section, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
@@ -11,7 +12,10 @@ from lanner.config.durations import parse_ms
 from lanner.config.reader import near
 from lanner.outputs.sink import OptionError
 from lanner.vigil.kube import IN_CLUSTER, Access
-from lanner.vigil.plan import MetricsPlan, SilencePlan, VigilPlan
+from lanner.vigil.plan import CanaryPlan, MetricsPlan, SilencePlan, VigilPlan
+
+_PATH = re.compile(r"[\x21\x24-\x7e]{1,2048}")
+"""A path and its query, encoded as in a URL."""
 
 _EXAMPLE = "write it like `10m`, `1h30m`"
 
@@ -45,6 +49,7 @@ def vigil_plan(keys: Blindness, sources: Collection[str], environment: Mapping[s
         late_s=_seconds("blindness.late_after", keys.late_after, 1, or_0=True),
         access=_access(keys.apiserver, environment),
         metrics=_metrics(keys.apiserver),
+        canary=_canary(keys.apiserver),
     )
 
 
@@ -93,6 +98,25 @@ def _metrics(keys: ApiServer) -> MetricsPlan | None:
         interval_s=_seconds("blindness.apiserver.metrics.interval", keys.metrics.interval, 1),
         arrival_s=_seconds("blindness.apiserver.metrics.arrival", keys.metrics.arrival, 1),
     )
+
+
+def _canary(keys: ApiServer) -> CanaryPlan | None:
+    found, key = keys.canary, "blindness.apiserver.canary"
+    if not found.enabled:
+        return None
+    if not found.path.startswith("/") or not _PATH.fullmatch(found.path):
+        raise OptionError(f"{key}.path", f"`{found.path}` is no path", "write it as in a URL, from the slash on")
+    plan = CanaryPlan(
+        path=found.path,
+        interval_s=_seconds(f"{key}.interval", found.interval, 1),
+        within_s=_seconds(f"{key}.within", found.within, 1),
+    )
+    most_s = plan.interval_s / max(1, len(keys.urls))
+    if plan.within_s > most_s:
+        servers = f", divided by {len(keys.urls)} API servers" if len(keys.urls) > 1 else ""
+        help_text = f"one is awaited at a time: at most `interval`{servers}, which is {most_s:g} s"
+        raise OptionError(f"{key}.within", f"`{found.within}` is longer than there is until the next one", help_text)
+    return plan
 
 
 def _seconds(key: str, text: str, least_s: float, *, or_0: bool = False) -> float:

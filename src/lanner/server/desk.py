@@ -25,6 +25,7 @@ from lanner.server.snapshot import Snapshot
 from lanner.server.station import labels, rss_bytes, warnings_of
 from lanner.server.worker import REPORT_S, Report, leave_signals
 from lanner.sources.base import SourceError
+from lanner.vigil.beacon import Beacon
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,13 @@ Note: TypeAlias = Changed | Opened | Report
 """What the desk tells its parent."""
 
 
-def keep_desk(
-    plan: Plan, first: Snapshot, versions: Mapping[str, object], reserved: Reserved, parent: Connection
+def keep_desk(  # noqa: PLR0917 - the parent gives what a process is to do in order
+    plan: Plan,
+    first: Snapshot,
+    versions: Mapping[str, object],
+    reserved: Reserved,
+    beacon: Beacon,
+    parent: Connection,
 ) -> None:
     """Be the desk, until the parent says so by None, or was killed.
 
@@ -53,11 +59,12 @@ def keep_desk(
         first: What the run has done so far; the parent sends what it has done since, and alerts.
         versions: What `/versions` tells.
         reserved: Addresses that the parent keeps, by those that were asked for.
+        beacon: Where workers say that a canary came back.
         parent: Two-way.
     """
     leave_signals()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Desk(plan, first, parent).run(versions, reserved))
+        runner.run(_Desk(plan, first, parent).run(versions, reserved, beacon))
 
 
 class _Desk:
@@ -72,9 +79,16 @@ class _Desk:
         self._internal: Counter[str] = Counter()
         self._office: Office | None = None
 
-    async def run(self, versions: Mapping[str, object], reserved: Reserved) -> None:
+    async def run(self, versions: Mapping[str, object], reserved: Reserved, beacon: Beacon) -> None:
         loop = asyncio.get_running_loop()
-        office = Office(lambda: self._snapshot, self._raise_own, versions, lambda: self._tell(Changed()), reserved)
+        office = Office(
+            lambda: self._snapshot,
+            self._raise_own,
+            versions,
+            on_change=lambda: self._tell(Changed()),
+            reserved=reserved,
+            beacon=beacon,
+        )
         self._office = office
         problem = ""
         try:

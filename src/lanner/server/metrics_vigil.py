@@ -46,6 +46,19 @@ def _rejected(snapshot: Snapshot) -> Iterator[Sample]:
         yield {"server": url}, server.counted.rejected
 
 
+def _canaries(snapshot: Snapshot) -> Iterator[Sample]:
+    for url, canary in snapshot.sight.canaries.items():
+        yield {"server": url, "result": "returned"}, canary.returned
+        yield {"server": url, "result": "missing"}, canary.missed
+        yield {"server": url, "result": "not_sent"}, canary.failed
+
+
+def _round_trips(snapshot: Snapshot) -> Iterator[Sample]:
+    for url, canary in snapshot.sight.canaries.items():
+        if canary.round_trip_s is not None:
+            yield {"server": url}, canary.round_trip_s
+
+
 VIGIL: tuple[Metric, ...] = (
     Metric(
         "lanner_blind",
@@ -95,5 +108,19 @@ VIGIL: tuple[Metric, ...] = (
         "server",
         "Requests that it has rejected since because it could not record them.",
         _rejected,
+    ),
+    Metric(
+        "lanner_canaries_total",
+        "counter",
+        "server, result",
+        "Canaries that came back in time, that did not, and that could not be sent.",
+        _canaries,
+    ),
+    Metric(
+        "lanner_canary_round_trip_seconds",
+        "gauge",
+        "server",
+        "From the request of the last canary that came back to the end of its event's evaluation.",
+        _round_trips,
     ),
 )

@@ -23,6 +23,8 @@ from lanner.server.plan import Plan, SnapshotPlan, WebPlan
 from lanner.server.snapshot import Snapshot, Status
 from lanner.server.watch import watch
 from lanner.sources.listener import bind, serve, tls_context
+from lanner.vigil.beacon import Beacon
+from lanner.vigil.concern import Notice
 from lanner.vigil.sources import Heard
 from lanner.vigil.watch import Watch
 
@@ -44,6 +46,7 @@ class Office:
         versions: What `/versions` tells.
         on_change: Told when the files of the plan have changed.
         reserved: Addresses that another process keeps for this one, by those that are asked for; None: it has none.
+        beacon: Where sources say that a canary came back.
     """
 
     snapshot: Callable[[], Snapshot]
@@ -51,14 +54,16 @@ class Office:
     versions: Mapping[str, object]
     on_change: Callable[[], None]
     reserved: Reserved | None = None
+    beacon: Beacon | None = None
     _tasks: dict[str, tuple[object, asyncio.Task[None]]] = field(default_factory=dict, init=False)
     _web_at: tuple[str, int] | None = field(default=None, init=False)
     _watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
-        self._watch = Watch(
-            lambda: heard(self.snapshot()), lambda notice: self.raise_alert(noticed(notice)), self.snapshot().sight
-        )
+        def tell(notice: Notice) -> None:
+            self.raise_alert(noticed(notice))
+
+        self._watch = Watch(lambda: heard(self.snapshot()), tell, self.snapshot().sight, beacon=self.beacon)
 
     def look(self) -> Snapshot:
         """What the run has done so far, with what may be missed."""

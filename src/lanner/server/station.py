@@ -29,6 +29,7 @@ from lanner.sources.base import SourceError, reason_of
 from lanner.sources.listener import bind
 from lanner.sources.plugin import Checkpoint, Context, MemoryCheckpoint, Start
 from lanner.sources.receiver import ASGIApp, WebhookStats
+from lanner.vigil.beacon import Beacon
 
 _LOG = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ class Station:
         shared: Mapping[str, tuple[str, int]] | None = None,
         on_started: Callable[[str, str, str], None] | None = None,
         checkpoint: Callable[[str], Checkpoint] = lambda name: MemoryCheckpoint(),
+        beacon: Beacon | None = None,
     ) -> None:
         """Prepare a run; `run` starts it.
 
@@ -101,6 +103,7 @@ class Station:
             on_started: Told the name of a source that takes events, where it does in words for people, and the address;
                 None: that is said.
             checkpoint: Gives the checkpoint of a source by its name.
+            beacon: Where sources say that a canary came back; None: one of this process alone.
         """
         self._checkpoint = checkpoint
         self._plan = plan
@@ -122,7 +125,8 @@ class Station:
         self._is_gone = False
         self._error: BaseException | None = None
         self._is_ready = False
-        self._office = Office(self.snapshot, self._raise, versions, self.reload)
+        self._beacon = beacon or Beacon()
+        self._office = Office(self.snapshot, self._raise, versions, self.reload, beacon=self._beacon)
 
     def reload(self) -> None:
         """Have the configuration read again, as after SIGHUP."""
@@ -250,7 +254,7 @@ class Station:
         while True:
             began = time.monotonic()
             try:
-                await running.plan.open(self._hooks(running)).run(running.pipeline.handle)
+                await running.plan.open(self._hooks(running)).run(self._beacon.watched(running.pipeline.handle))
             except Exception as error:  # a source may be anybody's: what it failed from must not end the others
                 if self._is_fatal(running, error):
                     self._error = error

@@ -24,6 +24,7 @@ from lanner.server.plan import Files, Plan
 from lanner.server.snapshot import Snapshot, SourceCounts
 from lanner.server.station import STOP_SIGNALS, Station
 from lanner.sources.base import SourceError
+from lanner.vigil.beacon import Beacon
 from lanner.vigil.sight import Sight
 
 REPORT_S = 1.0
@@ -43,10 +44,12 @@ class Job:
     Attributes:
         plan: What there is to do; workers do the sources and the routes of it.
         addresses: Where to listen.
+        beacon: Where to say that a canary came back.
     """
 
     plan: Plan
     addresses: Addresses
+    beacon: Beacon
 
 
 class Stage(IntEnum):
@@ -171,7 +174,7 @@ async def _serve(job: Job, parent: Connection, lifeline: Latch) -> Ended | Unabl
                 parent.send(Stage.LISTENING)
 
     plan = replace(job.plan, web=None, snapshots=None, vigil=None, files=Files())
-    station = Station(plan, lambda: plan, versions={}, shared=job.addresses, on_started=on_started)
+    station = Station(plan, lambda: plan, versions={}, shared=job.addresses, on_started=on_started, beacon=job.beacon)
 
     def report() -> None:
         with suppress(BrokenPipeError):

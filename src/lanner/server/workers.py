@@ -36,6 +36,7 @@ from lanner.server.worker import PARENTS_SIGNALS, Job, Listening, Report
 from lanner.sources.base import SourceError
 from lanner.sources.listener import reserve
 from lanner.sources.webhook import WebhookOptions
+from lanner.vigil.beacon import Beacon
 from lanner.vigil.sight import Sight
 
 _LOG = logging.getLogger(__name__)
@@ -117,6 +118,7 @@ class Supervisor:
         self._desk_at: float | None = 0.0
         self._desk_report: Report | None = None
         self._sight = Sight()
+        self._beacon = Beacon()
         self._said: set[str] = set()
 
     def __enter__(self) -> Supervisor:
@@ -244,7 +246,7 @@ class Supervisor:
         taken = [(each.host, each.port) for each in webhooks.values()]
         addresses = {name: self._reserve(*taken[at], taken[:at].count(taken[at])) for at, name in enumerate(webhooks)}
         generation = Generation(
-            Job(plan, addresses),
+            Job(plan, addresses, self._beacon),
             [Slot(number) for number in range(self._count)],
             Watcher(
                 on_ready=lambda: self._ready(generation),
@@ -380,7 +382,7 @@ class Supervisor:
     # The desk
 
     def _start_desk(self) -> None:
-        arguments = (self._plan, self.snapshot(), self._versions, self._reserve_web(self._plan))
+        arguments = (self._plan, self.snapshot(), self._versions, self._reserve_web(self._plan), self._beacon)
         try:
             self._desk = start_process(keep_desk, arguments, self._release, name="desk")
         except OSError as error:

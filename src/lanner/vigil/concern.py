@@ -24,6 +24,8 @@ REJECTED = "Lanner internal: requests rejected by auditing"
 UNHEARD = "Lanner internal: recorded events do not arrive"
 UNRECORDED = "Lanner internal: no events recorded"
 UNWATCHED = "Lanner internal: API server not watched"
+CANARY = "Lanner internal: canary missing"
+MUTE = "Lanner internal: canary not sent"
 OVER = "Lanner internal: seeing again"
 """The rule names of alerts; the last one says that one of the others is over."""
 
@@ -58,6 +60,8 @@ KINDS = {
         Kind("unheard", UNHEARD, Priority.CRITICAL, "events arrive again, which {subject} records", ()),
         Kind("unrecorded", UNRECORDED, Priority.CRITICAL, "the API server {subject} records again", ("unrecorded",)),
         Kind("unwatched", UNWATCHED, Priority.ERROR, "the API server {subject} is watched again", ("reason", "help")),
+        Kind("canary", CANARY, Priority.CRITICAL, "the canary that was sent to {subject} came back", ("last_back_s",)),
+        Kind("mute", MUTE, Priority.ERROR, "canaries can be sent to {subject} again", ("reason", "help")),
     )
 }
 """Each by its name."""

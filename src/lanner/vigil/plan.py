@@ -37,6 +37,21 @@ class MetricsPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryPlan:
+    """Requests whose events must come back.
+
+    Attributes:
+        path: What is asked for.
+        interval_s: How often each API server is asked.
+        within_s: How long the event may take.
+    """
+
+    path: str = "/api/v1/namespaces/lanner/configmaps/lanner-canary"
+    interval_s: float = 300.0
+    within_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VigilPlan:
     """What is watched.
 
@@ -45,9 +60,11 @@ class VigilPlan:
         late_s: How much later than its own time an event may be evaluated; 0: that is not watched.
         access: How API servers are asked.
         metrics: How their metrics are watched; None: they are not.
+        canary: What is sent to them and must come back; None: nothing.
     """
 
     silence: SilencePlan | None = SilencePlan()
     late_s: float = 300.0
     access: Access = field(default_factory=Access)
     metrics: MetricsPlan | None = None
+    canary: CanaryPlan | None = None

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 
+from lanner.sources.base import reason_of
 from lanner.vigil.apiserver import Server, answered, pass_time, server_concerns, unanswered
+from lanner.vigil.beacon import MARKER_BYTES, Beacon
+from lanner.vigil.canary import AGAIN_S, Canary, came_back, canary_concerns, send, wait, was_not_sent, was_sent
 from lanner.vigil.concern import Concern, Key, Notice, settle
 from lanner.vigil.kube import Unanswered
-from lanner.vigil.plan import MetricsPlan, SilencePlan, VigilPlan
+from lanner.vigil.plan import CanaryPlan, MetricsPlan, SilencePlan, VigilPlan
 from lanner.vigil.scrape import scrape
 from lanner.vigil.sight import Sight
 from lanner.vigil.sources import Heard, hear, is_watched, source_concerns
@@ -25,6 +29,7 @@ MAX_TICK_S = 5.0
 """More does not pass between two looks. A process that was stopped, or a machine that slept, has not seen a silence."""
 
 _OF_SERVERS = frozenset({"lost", "rejected", "unheard", "unrecorded", "unwatched"})
+_OF_CANARIES = frozenset({"canary", "mute"})
 
 
 class Watch:
@@ -40,6 +45,7 @@ class Watch:
         tell: Callable[[Notice], None],
         sight: Sight | None = None,
         *,
+        beacon: Beacon | None = None,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         """Prepare to watch.
@@ -48,11 +54,13 @@ class Watch:
             heard: What came of each source so far.
             tell: Takes alerts.
             sight: What another watch knew, which this one goes on with.
+            beacon: Sees canaries that come back.
             now_s: Seconds since the epoch.
         """
         self.sight = sight or Sight()
         self._heard = heard
         self._tell = tell
+        self._beacon = beacon or Beacon()
         self._now_s = now_s
         self._due: dict[str, float] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
@@ -65,7 +73,10 @@ class Watch:
             while True:
                 await asyncio.sleep(TICK_S)
                 now = time.monotonic()
-                self.tick(plan, now - last)
+                try:
+                    self.tick(plan, now - last)
+                except Exception as error:  # whatever it is: who watches must not stop watching without a word
+                    _LOG.error("the vigil failed, and goes on: %s", reason_of(error))
                 last = now
         finally:
             for asking in self._asking.values():
@@ -89,6 +100,9 @@ class Watch:
         if plan.metrics:
             for url in plan.access.urls:
                 self._ask(f"metrics {url}", plan.metrics.interval_s, self._scrape(plan, url))
+        if plan.canary:
+            every_s = plan.canary.interval_s / len(plan.access.urls)
+            self._ask("canary", every_s, self._send(plan, plan.canary))
 
     async def asked(self) -> None:
         """Wait until all that was asked for has been answered."""
@@ -105,16 +119,34 @@ class Watch:
             url: pass_time(each, now, has_heard=has_heard) for url, each in self.sight.servers.items() if url in urls
         }
         self.sight = replace(self.sight, clock=now, sources=sources, servers=servers)
+        self._look_for_canaries(plan, now)
+
+    def _look_for_canaries(self, plan: VigilPlan, now: float) -> None:
+        if plan.canary is None:
+            self._beacon.put_out()
+            self.sight = replace(self.sight, canaries={}, awaited=None)
+            return
+        canaries = {url: each for url, each in self.sight.canaries.items() if url in plan.access.urls}
+        awaited, seen_at = self.sight.awaited, self._beacon.seen_at()
+        if awaited and seen_at is not None and awaited[0] in canaries:
+            url, sent_at = awaited
+            canaries[url] = came_back(canaries[url], seen_at - sent_at, now, plan.canary)
+            awaited = None
+        canaries = {url: wait(each, now, plan.canary) for url, each in canaries.items()}
+        self.sight = replace(self.sight, canaries=canaries, awaited=awaited)
 
     def _concerns(self, plan: VigilPlan, now: float) -> list[Concern]:
         of_sources = (source_concerns(name, each, now, plan) for name, each in self.sight.sources.items())
         watched = plan.metrics or MetricsPlan()
         of_servers = (server_concerns(url, each, now, watched) for url, each in self.sight.servers.items())
-        return [found for several in (*of_sources, *of_servers) for found in several]
+        of_canaries = (canary_concerns(url, each, now) for url, each in self.sight.canaries.items())
+        return [found for several in (*of_sources, *of_servers, *of_canaries) for found in several]
 
     def _is_watched(self, key: Key, plan: VigilPlan) -> bool:
         """Whether what is wrong is still looked for: what is not looked for any more did not end."""
         kind, subject = key
+        if kind in _OF_CANARIES:
+            return subject in self.sight.canaries
         return subject in self.sight.servers if kind in _OF_SERVERS else is_watched(key, self.sight.sources, plan)
 
     # Questions
@@ -126,7 +158,13 @@ class Watch:
             question.close()
             return
         self._due[name] = now + every_s
-        self._asking[name] = asyncio.get_running_loop().create_task(question)
+        self._asking[name] = asyncio.get_running_loop().create_task(self._answer(question))
+
+    async def _answer(self, question: Coroutine[None, None, None]) -> None:
+        try:
+            await question
+        except Exception as error:  # as in `run`
+            _LOG.error("the vigil failed, and goes on: %s", reason_of(error))
 
     async def _scrape(self, plan: VigilPlan, url: str) -> None:
         try:
@@ -139,6 +177,32 @@ class Watch:
             self._keep(url, unanswered(server, error.reason, error.help, self.sight.clock))
         else:
             self._keep(url, answered(self._server(url), found, self.sight.clock, plan.silence or SilencePlan()))
+
+    async def _send(self, plan: VigilPlan, canary: CanaryPlan) -> None:
+        """Send a canary to the API server whose turn it is, the one that has not had one for longest."""
+        known = self.sight.canaries
+        url = min(plan.access.urls, key=lambda each: known[each].turn if each in known else -1.0)
+        marker = secrets.token_hex(MARKER_BYTES // 2).encode()
+        self.sight = replace(self.sight, awaited=None)
+        self._beacon.light(marker)
+        now, sent_at = self.sight.clock, self._beacon.now()
+        awaited: tuple[str, float] | None = url, sent_at
+        try:
+            await send(plan.access, url, canary.path, marker)
+        except Unanswered as error:
+            self._beacon.put_out()
+            self._due["canary"] = self.sight.clock + AGAIN_S
+            found, awaited = self._canary(url), None
+            if found.fails_since is None:
+                text = f"no canary can be sent to {url}: {error.reason}"
+                _LOG.warning("%s", text, extra={"fields": {"server": url, "reason": error.reason, "help": error.help}})
+            found = was_not_sent(found, error.reason, error.help, now)
+        else:
+            found = was_sent(self._canary(url), now)
+        self.sight = replace(self.sight, canaries={**self.sight.canaries, url: found}, awaited=awaited)
+
+    def _canary(self, url: str) -> Canary:
+        return self.sight.canaries.get(url) or Canary()
 
     def _server(self, url: str) -> Server:
         return self.sight.servers.get(url) or Server.start(self.sight.clock, self._now_s())

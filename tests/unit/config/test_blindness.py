@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from lanner.config.blindness import ApiServer, Blindness, Silence, WatchedMetrics
+from lanner.config.blindness import ApiServer, Blindness, Silence, WatchedCanary, WatchedMetrics
 from lanner.config.vigil import vigil_plan
 from lanner.outputs.sink import OptionError
 from lanner.vigil.kube import Access
-from lanner.vigil.plan import MetricsPlan, SilencePlan
+from lanner.vigil.plan import CanaryPlan, MetricsPlan, SilencePlan
 
 NAMES = ["k8saudit", "lab"]
 
@@ -109,3 +109,31 @@ def test_an_address_that_makes_no_sense_is_told(url: str, message: str) -> None:
         vigil_plan(Blindness(apiserver=ApiServer(urls=[url])), NAMES)
     assert message in str(raised.value)
     assert "secret" not in str(raised.value)
+
+
+def canary(urls: list[str] | None = None, **keys: str) -> Blindness:
+    return Blindness(apiserver=ApiServer(urls=urls or [], canary=WatchedCanary(enabled=True, **keys)))
+
+
+def test_a_canary_is_sent_where_and_as_often_as_is_wanted() -> None:
+    assert vigil_plan(canary(), NAMES, POD).canary == CanaryPlan()
+    found = vigil_plan(canary(path="/readyz?verbose=1", interval="1m", within="45s"), NAMES, POD).canary
+    assert found == CanaryPlan(path="/readyz?verbose=1", interval_s=60, within_s=45)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (canary(path="readyz"), "`blindness.apiserver.canary.path`: `readyz` is no path"),
+        (canary(path="/a b"), "`/a b` is no path"),
+        (canary(path="/a\r\nHost: b"), "is no path"),
+        (canary(path="/a#b"), "`/a#b` is no path"),
+        (canary(within="0s"), "`blindness.apiserver.canary.within`: `0s` is no time"),
+        (canary(interval="1m"), "`2m` is longer than there is until the next one"),
+        (canary(["https://a", "https://b", "https://c"]), "`2m` is longer than there is until the next one"),
+    ],
+)
+def test_a_canary_that_cannot_fly_is_told(keys: Blindness, message: str) -> None:
+    with pytest.raises(OptionError) as raised:
+        vigil_plan(keys, NAMES, POD)
+    assert message in str(raised.value)

@@ -29,6 +29,7 @@ from lanner.server.workers import run_workers
 from lanner.sources.base import SourceError
 from lanner.sources.listener import bind, reserve
 from lanner.sources.webhook import WebhookOptions, WebhookSource
+from lanner.vigil.beacon import Beacon
 
 from .test_pipeline import EVENT, Memory, engine
 
@@ -360,7 +361,7 @@ def worker() -> Iterator[Forked]:
     reader, writer = context.Pipe(duplex=False)
     with reserve("127.0.0.1", 0) as reserved:
         port = reserved.getsockname()[1]
-        job = Job(plan(), {"webhook": ("127.0.0.1", port)})
+        job = Job(plan(), {"webhook": ("127.0.0.1", port)}, Beacon())
         process = context.Process(target=work, args=(job, writer, gate, lifeline))
         process.start()
         writer.close()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from lanner.vigil.apiserver import Server
+from lanner.vigil.canary import Canary
 from lanner.vigil.concern import Concern, Standing
 from lanner.vigil.hush import Hush
 from lanner.vigil.scrape import Totals
@@ -29,6 +30,7 @@ SIGHT = Sight(
             counted=Totals(events=136, errors={"webhook": 137, "log": 138}, rejected=139),
         )
     },
+    canaries={"https://api:6443": Canary(returned=140, missed=141, failed=142, round_trip_s=14.5)},
     standing={("silent", "webhook"): Standing(Concern("silent", "webhook", "nothing comes; look"), 900, 900, 0)},
 )
 
@@ -46,4 +48,10 @@ VALUES: Mapping[str, Mapping[tuple[tuple[str, str], ...], float]] = {
         (("plugin", "log"), ("server", "https://api:6443")): 138,
     },
     "lanner_apiserver_rejected_requests_total": {(("server", "https://api:6443"),): 139},
+    "lanner_canaries_total": {
+        (("result", "returned"), ("server", "https://api:6443")): 140,
+        (("result", "missing"), ("server", "https://api:6443")): 141,
+        (("result", "not_sent"), ("server", "https://api:6443")): 142,
+    },
+    "lanner_canary_round_trip_seconds": {(("server", "https://api:6443"),): 14.5},
 }

@@ -12,6 +12,7 @@ from lanner.server.office import heard
 from lanner.server.plan import Hooks, SourcePlan
 from lanner.server.station import Station
 from lanner.sources.webhook import WebhookOptions, WebhookSource
+from lanner.vigil.beacon import Beacon
 from lanner.vigil.concern import KINDS, OVER, Notice
 from lanner.vigil.kube import Access
 from lanner.vigil.plan import MetricsPlan, VigilPlan
@@ -64,7 +65,10 @@ async def world(folder: Path, cluster: FakeApiServer) -> AsyncIterator[World]:
         )
 
     source = SourcePlan(name="webhook", made_of=1, rules=rules(), open=opened)
-    station = Station(plan(source), never, versions={}, on_started=lambda name, text, url: found.put_nowait(url))
+    beacon = Beacon(lambda: cluster.now)
+    station = Station(
+        plan(source), never, versions={}, beacon=beacon, on_started=lambda name, text, url: found.put_nowait(url)
+    )
     running = asyncio.ensure_future(station.run())
     try:
         async with cluster.serving(folder):
@@ -82,7 +86,7 @@ async def world(folder: Path, cluster: FakeApiServer) -> AsyncIterator[World]:
                 """Without times: those of the cluster are the test's, those of the station are the machine's."""
                 return {name: replace(each, lag_s=None) for name, each in heard(station.snapshot()).items()}
 
-            watch = Watch(of_station, said.append, now_s=lambda: EPOCH_S + cluster.now)
+            watch = Watch(of_station, said.append, beacon=beacon, now_s=lambda: EPOCH_S + cluster.now)
             watched = VigilPlan(access=access, metrics=MetricsPlan(interval_s=30, arrival_s=180))
             yield World(cluster, station, watched, watch, said)
     finally:
