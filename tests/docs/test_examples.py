@@ -24,9 +24,15 @@ _KINDS = ("rule", "macro", "list", "required_engine_version", "required_plugin_v
 _LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 
 
+def document(example: Example) -> Any:
+    """What an example in YAML holds; None for several documents, as manifests are."""
+    found = [*yaml.safe_load_all(example.text)]
+    return found[0] if len(found) == 1 else None
+
+
 def is_rules(example: Example) -> bool:
     """Whether an example in YAML is a rule file."""
-    value: Any = yaml.safe_load(example.text)
+    value = document(example)
     return isinstance(value, list) and all(isinstance(item, dict) and set(_KINDS) & set(item) for item in value)
 
 
@@ -45,9 +51,7 @@ def test_pages_show_rules() -> None:
     assert len(PAGES_WITH_RULES) >= 2
 
 
-RULE_TESTS = [
-    each for each in examples("yaml") if isinstance(value := yaml.safe_load(each.text), dict) and "tests" in value
-]
+RULE_TESTS = [each for each in examples("yaml") if isinstance(value := document(each), dict) and "tests" in value]
 
 
 @pytest.mark.parametrize("example", RULE_TESTS, ids=str)
