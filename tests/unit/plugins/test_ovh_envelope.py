@@ -4,7 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lanner.plugins.ovh.envelope import Content, Standing, content_of
+from lanner.plugins.ovh.envelope import content_of
+from lanner.plugins.texts import Content, Standing
 
 from .ldp import event, frame, gelf
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lanner.sources.base import Delivery, Limits, RejectedDelivery, Source
-from lanner.sources.plugin import Checkpoint, Context, MemoryCheckpoint, Trouble
+from lanner.sources.plugin import Checkpoint, Context, MemoryCheckpoint, Start, Trouble
 
 TIMEOUT_S = 20
 
@@ -20,6 +20,7 @@ class Witness:
 
     checkpoint: Checkpoint = field(default_factory=MemoryCheckpoint)
     limits: Limits = field(default_factory=Limits)
+    start: Start = Start.KEPT
     deliveries: list[Delivery] = field(default_factory=list)
     told: list[tuple[Trouble, str, int]] = field(default_factory=list)
     started: list[tuple[str, str]] = field(default_factory=list)
@@ -28,7 +29,12 @@ class Witness:
     @property
     def context(self) -> Context:
         return Context(
-            name="test", limits=self.limits, checkpoint=self.checkpoint, started=self._started, tell=self._tell
+            name="test",
+            limits=self.limits,
+            checkpoint=self.checkpoint,
+            start=self.start,
+            started=self._started,
+            tell=self._tell,
         )
 
     @property

@@ -11,24 +11,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from lanner.events.skim import Skimmer
 from lanner.plugins.ovh.address import Address
 from lanner.plugins.ovh.connection import OPEN_TIMEOUT_S, Connection, Lost, connected
-from lanner.plugins.ovh.envelope import Content, Standing, content_of
+from lanner.plugins.ovh.envelope import content_of
 from lanner.plugins.ovh.intake import BOUND_BYTES, Intake, Message
-from lanner.sources.base import Delivery, Framing, Handler, Limits, finish, reason_of
+from lanner.plugins.texts import Standing, Tells, hand_on
+from lanner.sources.base import Handler, Limits, finish, reason_of
 from lanner.sources.plugin import Context, Trouble
-from lanner.sources.retry import insist, pauses
+from lanner.sources.retry import pauses
 
 _ESCAPES = 4
 """How much longer an event may get by the escapes of two envelopes: a quote in it is four characters."""
 
-_TELLS = {
+_TELLS: Tells = {
     Standing.CUT: (Trouble.DAMAGED, "an event is damaged or cut off; it is evaluated as far as it goes"),
     Standing.OTHER: (Trouble.IGNORED, "the stream has logs that are no audit events"),
     Standing.BROKEN: (Trouble.DAMAGED, "a message is not of the form that the platform sends, and is set aside"),
@@ -152,38 +151,9 @@ class TailSource:
         while messages := await intake.take(self._limits.block_size):
             self._in_hand = len(messages)
             contents = [content_of(message.frame) for message in messages]
-            for standing, (trouble, text) in _TELLS.items():
-                if times := sum(content.standing is standing for content in contents):
-                    self._context.tell(trouble, text, times)
-            for delivery in self._deliveries(contents):
-                await insist(handle, delivery, self._context)
+            await hand_on(contents, handle, self._context, limits=self._limits, origin=self._address.host, tells=_TELLS)
             self._in_hand = 0
             await self._keep(messages[-1].at_s)
-
-    def _deliveries(self, contents: Sequence[Content]) -> Iterator[Delivery]:
-        """Whole events together, in order with those that are damaged or too large, which come alone."""
-        lines: list[bytes] = []
-        for content in contents:
-            is_large = len(content.text) > self._limits.max_event_size
-            if content.standing is Standing.EVENT and not is_large:
-                lines.append(content.text)
-            elif content.standing in (Standing.EVENT, Standing.CUT):
-                yield from self._together(lines)
-                yield self._alone(content.text, is_large=is_large)
-        yield from self._together(lines)
-
-    def _together(self, lines: list[bytes]) -> Iterator[Delivery]:
-        if lines:
-            yield Delivery(b"\n".join(lines), Framing.LINES, self._address.host)
-        lines.clear()
-
-    def _alone(self, text: bytes, *, is_large: bool) -> Delivery:
-        if is_large:
-            skimmer = Skimmer()
-            skimmer.feed(text)
-            document = skimmer.finish().document
-            return Delivery(document, Framing.BODY, self._address.host, truncated=True, size=len(text))
-        return Delivery(text, Framing.BODY, self._address.host)
 
     async def _recall(self) -> None:
         """Find out until when the tail was read before this run."""

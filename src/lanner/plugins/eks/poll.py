@@ -1,0 +1,232 @@
+"""The audit logs of clusters to deliveries: asked for again and again, each event once, with a place that is kept.
+
+A poll asks for all from a little before the newest event on. CloudWatch shows some events late, behind others, so that
+every now and then it looks further back. What was seen before is known by its identity. A checkpoint is, for each
+cluster, up to when all was handled; after a restart, a look back hands on events again, whose alerts the store knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from lanner.plugins.eks.entries import content_of
+from lanner.plugins.eks.logs import REFUSALS, Entry, Failure, Logs, Page, Place
+from lanner.plugins.eks.window import Seen
+from lanner.plugins.texts import Standing, Tells, hand_on
+from lanner.sources.base import Handler, Limits, SourceError, reason_of
+from lanner.sources.plugin import Context, Start, Trouble
+from lanner.sources.retry import pauses
+
+SLICE_MS = 600_000
+"""How much time one poll covers at most. Who is behind reads such parts, and keeps the place after each."""
+
+_TELLS: Tells = {
+    Standing.CUT: (Trouble.DAMAGED, "CloudWatch cut an event, or it is damaged; it is evaluated as far as it goes"),
+    Standing.OTHER: (Trouble.IGNORED, "the log has lines that are no audit events"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How polls are made; durations in seconds."""
+
+    interval: float
+    """Between polls."""
+    shift: float
+    """How far before its start the first run begins, and a poll before the newest event, but no more than `late`."""
+    late: float
+    """How far back is looked for late events, twice in this time."""
+    batch: int
+    """How many log events are handed on at a time."""
+    page: int | None = None
+    """How many log events are asked for at a time at most; None: as many as CloudWatch gives."""
+    first_pause: float = 1.0
+    last_pause: float = 60.0
+
+
+class Places:
+    """Up to when each cluster's log was handled, in milliseconds since the epoch: the checkpoint of a source."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._times: dict[str, int] = {}
+        self._lock = asyncio.Lock()
+
+    async def load(self) -> Mapping[str, int]:
+        """What was kept."""
+        kept = await self._context.checkpoint.load()
+        try:
+            self._times = msgspec.json.decode(kept, type=dict[str, int]) if kept else {}
+        except msgspec.DecodeError:
+            self._context.tell(Trouble.GAP, "what was kept of the place in the log is damaged; it begins anew")
+        return dict(self._times)
+
+    async def save(self, cluster: str, at_ms: int) -> None:
+        """Keep one."""
+        async with self._lock:
+            if self._times.get(cluster) == at_ms:
+                return
+            self._times[cluster] = at_ms
+            try:
+                await self._context.checkpoint.save(msgspec.json.encode(self._times).decode())
+            except Exception as error:  # it is kept at the next poll; until then, a restart reads more than it had to
+                self._context.tell(Trouble.RETRY, f"the place in the log cannot be kept: {reason_of(error)}")
+
+
+class ClusterLog:
+    """Reads the audit log of a cluster.
+
+    Args:
+        place: Where.
+        limits: Bounds of an event.
+        context: Told of troubles.
+        pace: How polls are made.
+        places: Where it is kept how far it has come.
+        clock: The time in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        limits: Limits,
+        context: Context,
+        pace: Pace,
+        *,
+        places: Places,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._place = place
+        self._limits = limits
+        self._context = context
+        self._pace = pace
+        self._places = places
+        self._clock = clock
+        self._seen = Seen()
+        self._reached_ms = self._first_ms = 0
+        self._looked_back_at_s = 0.0
+        self._has_begun = False
+
+    async def run(self, handle: Handler, reached_ms: int | None) -> None:
+        """Deliver until cancelled.
+
+        Args:
+            handle: Takes deliveries.
+            reached_ms: Up to when all was handled before; None: it begins `shift` before now.
+
+        Raises:
+            SourceError: It cannot be read from the start.
+        """
+        if reached_ms is None:
+            self._first_ms = int((self._clock() - self._pace.shift) * 1000)
+        self._reached_ms = self._first_ms if reached_ms is None else reached_ms
+        logs: Logs | None = None
+        waits = pauses(self._pace.first_pause, self._pace.last_pause)
+        while True:
+            try:
+                if logs is None:
+                    logs = await asyncio.to_thread(self._opened)
+                is_behind = await self._poll(logs, handle)
+            except Failure as error:
+                if not self._has_begun and error.code in REFUSALS:
+                    raise SourceError(self._place.group, str(error), error.help) from None
+                pause_s = next(waits)
+                self._context.tell(Trouble.RETRY, f"{self._place.group}: {error}; it is asked again in {pause_s:.1f} s")
+                await asyncio.sleep(pause_s)
+                continue
+            waits = pauses(self._pace.first_pause, self._pace.last_pause)
+            if not is_behind:
+                await asyncio.sleep(self._pace.interval)
+
+    def _opened(self) -> Logs:
+        """The log; where it is to be read from its beginning, that is looked for."""
+        logs = Logs(self._place)
+        if self._context.start is Start.FIRST:
+            self._reached_ms = self._first_ms = logs.first_ms(int(self._clock() * 1000))
+        return logs
+
+    async def _poll(self, logs: Logs, handle: Handler) -> bool:
+        """Hand on what is new; whether there is more to be read at once."""
+        now_s = self._clock()
+        is_look_back = now_s - self._looked_back_at_s >= self._pace.late / 2
+        back_s = self._pace.late if is_look_back else min(self._pace.shift, self._pace.late)
+        start_ms = max(self._reached_ms - int(back_s * 1000), self._first_ms)
+        end_ms = max(min(int(now_s * 1000), self._reached_ms + SLICE_MS), start_ms)
+        newest_ms = self._reached_ms
+        token = None
+        while True:
+            page = await asyncio.to_thread(logs.page, start_ms, end_ms, token, self._pace.page)
+            self._begin()
+            newest_ms = max(newest_ms, await self._hand_on(page, handle))
+            token = page.token
+            if token is None:
+                break
+        is_behind = end_ms < int(now_s * 1000)
+        self._reached_ms = end_ms if is_behind else newest_ms
+        if is_look_back:
+            self._looked_back_at_s = now_s
+            self._seen.forget(self._reached_ms - int(2 * self._pace.late * 1000))
+        await self._places.save(self._place.cluster, self._reached_ms)
+        return is_behind
+
+    def _begin(self) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            self._context.started(f"reading {self._place.group} in CloudWatch Logs", "")
+
+    async def _hand_on(self, page: Page, handle: Handler) -> int:
+        """Hand on what was not seen before; the time of the newest event of the page."""
+        new = self._seen.new(page.entries)
+        for start in range(0, len(new), self._pace.batch):
+            batch = new[start : start + self._pace.batch]
+            await self._deliver(batch, handle)
+            self._seen.add(batch)
+        return max((entry.at_ms for entry in page.entries), default=0)
+
+    async def _deliver(self, entries: Sequence[Entry], handle: Handler) -> None:
+        contents = [content_of(entry.message, self._place.cluster) for entry in entries]
+        await hand_on(contents, handle, self._context, limits=self._limits, origin=self._place.group, tells=_TELLS)
+
+
+class LogsSource:
+    """Reads the audit logs of clusters, each at its own pace.
+
+    Args:
+        places: The clusters.
+        limits: Bounds of an event.
+        context: Told of troubles; its checkpoint keeps the places.
+        pace: How polls are made.
+        clock: The time in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        places: Sequence[Place],
+        limits: Limits,
+        context: Context,
+        pace: Pace,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._kept = Places(context)
+        self._logs = [
+            (place.cluster, ClusterLog(place, limits, context, pace, places=self._kept, clock=clock))
+            for place in places
+        ]
+
+    async def run(self, handle: Handler) -> None:
+        """Deliver until cancelled; what is being handled by then is finished first.
+
+        Raises:
+            SourceError: The log of a cluster cannot be read from the start.
+        """
+        kept = await self._kept.load()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for cluster, log in self._logs:
+                    group.create_task(log.run(handle, kept.get(cluster)))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
