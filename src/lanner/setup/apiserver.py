@@ -68,8 +68,18 @@ def _webhook(setup: Setup) -> str:
 
 def _mounted(setup: Setup, folder: str) -> list[str]:
     """The folders that the API server's container needs, the one of the two files first."""
-    paths = (setup.ca, setup.client_certificate, setup.client_key, setup.token_file)
-    return list(dict.fromkeys([folder, *(dirname(path) for path in paths if path)]))
+    return list(dict.fromkeys([folder, *map(dirname, _paths(setup))]))
+
+
+def _paths(setup: Setup) -> list[str]:
+    """The files on the machines of the API servers that the kubeconfig names."""
+    return [path for path in (setup.ca, setup.client_certificate, setup.client_key, setup.token_file) if path]
+
+
+def _outside(setup: Setup, folder: str) -> str:
+    """A line for the head of a file where the API server sees one folder alone."""
+    hidden = [path for path in _paths(setup) if not path.startswith(f"{folder}/")]
+    return f"\nThe API server sees {folder} alone: put {' and '.join(hidden)} there." if hidden else ""
 
 
 def _volumes(folders: list[str]) -> list[dict[str, Any]]:
@@ -100,10 +110,15 @@ def _k3s(setup: Setup) -> Files:
     folder = "/var/lib/rancher/k3s/server/lanner"
     return {
         "k3s-config.yaml": to_yaml(
-            {"kube-apiserver-arg": [f"{name}={value}" for name, value in flags(folder).items()]},
+            {_added("kube-apiserver-arg"): [f"{name}={value}" for name, value in flags(folder).items()]},
             head=f"/etc/rancher/k3s/config.yaml.d/lanner.yaml; {POLICY} and {WEBHOOK} go to {folder}.",
         )
     }
+
+
+def _added(key: str) -> str:
+    """The key for more values of a list: without the sign, those of `config.yaml` would be replaced."""
+    return f"{key}+"
 
 
 def _rke2(setup: Setup) -> Files:
@@ -114,8 +129,8 @@ def _rke2(setup: Setup) -> Files:
         "rke2-config.yaml": to_yaml(
             {
                 "audit-policy-file": policy,
-                "kube-apiserver-arg": [f"{name}={value}" for name, value in arguments.items()],
-                "kube-apiserver-extra-mount": [f"{path}:{path}:ro" for path in _mounted(setup, folder)],
+                _added("kube-apiserver-arg"): [f"{name}={value}" for name, value in arguments.items()],
+                _added("kube-apiserver-extra-mount"): [f"{path}:{path}:ro" for path in _mounted(setup, folder)],
             },
             head=f"/etc/rancher/rke2/config.yaml.d/lanner.yaml; {POLICY} and {WEBHOOK} go to {folder}.",
         )
@@ -131,6 +146,7 @@ def _kind(setup: Setup) -> Files:
         {"hostPath": f"./{name}", "containerPath": f"{_KUBERNETES}/{name}", "readOnly": True}
         for name in (POLICY, WEBHOOK)
     ]
+    mounts += [{"hostPath": path, "containerPath": path, "readOnly": True} for path in _mounted(setup, _KUBERNETES)[1:]]
     node = {"role": "control-plane", "kubeadmConfigPatches": [to_yaml(patch)], "extraMounts": mounts}
     return {
         "kind.yaml": to_yaml(
@@ -141,13 +157,14 @@ def _kind(setup: Setup) -> Files:
 
 
 def _minikube(setup: Setup) -> Files:
+    folder = "/etc/ssl/certs"
     options = " \\\n".join(
-        f"  {shlex.quote(f'--extra-config=apiserver.{name}={value}')}"
-        for name, value in flags("/etc/ssl/certs").items()
+        f"  {shlex.quote(f'--extra-config=apiserver.{name}={value}')}" for name, value in flags(folder).items()
     )
     return {
         "minikube.sh": "#!/bin/sh\n"
-        "# The folder that minikube copies into its node, and that the API server sees.\n"
+        "# The folder that minikube copies into its node, and that the API server sees."
+        f"{_outside(setup, folder).replace(chr(10), chr(10) + '# ')}\n"
         "set -eu\n"
         'target="${MINIKUBE_HOME:-$HOME/.minikube}/files/etc/ssl/certs"\n'
         'mkdir -p "$target"\n'
@@ -175,7 +192,8 @@ def _kops(setup: Setup) -> Files:
     return {
         "kops.yaml": to_yaml(
             {"spec": {"kubeAPIServer": values, "fileAssets": assets}},
-            head="Put this into the cluster with `kops edit cluster`, then update and roll the control plane.",
+            head="Put this into the cluster with `kops edit cluster`, then update and roll the control plane."
+            + _outside(setup, folder),
         )
     }
 
@@ -192,7 +210,7 @@ def _talos(setup: Setup) -> Files:
                     "files": [
                         {
                             "content": _webhook(setup),
-                            "permissions": 0o600,
+                            "permissions": 0o644,
                             "path": f"{folder}/{WEBHOOK}",
                             "op": "create",
                         }
@@ -206,7 +224,8 @@ def _talos(setup: Setup) -> Files:
                     }
                 },
             },
-            head="talosctl patch machineconfig --patch @talos-patch.yaml, for each control-plane node",
+            head="talosctl patch machineconfig --patch @talos-patch.yaml, for each control-plane node\n"
+            "The API server runs as user 65534, which has to be able to read all that is mounted.",
         )
     }
 

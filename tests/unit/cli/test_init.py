@@ -43,8 +43,8 @@ def made(lanner: Lanner, folder: Path, rules: Path, distribution: str, *more: st
 def arguments(files: dict[str, list[dict[str, Any]]], name: str) -> dict[str, str]:
     """The flags of kube-apiserver in the file of a distribution."""
     (found,) = files[name]
-    if "kube-apiserver-arg" in found:
-        given = dict(each.split("=", 1) for each in found["kube-apiserver-arg"])
+    if "kube-apiserver-arg+" in found:  # without the sign, the values of `config.yaml` would be lost
+        given = dict(each.split("=", 1) for each in found["kube-apiserver-arg+"])
         return given | ({"audit-policy-file": found["audit-policy-file"]} if "audit-policy-file" in found else {})
     if name == "kind.yaml":
         (patch,) = found["nodes"][0]["kubeadmConfigPatches"]
@@ -96,6 +96,7 @@ def test_talos_and_kops_hold_the_files_themselves(lanner: Lanner, tmp_path: Path
     (written,) = patch["machine"]["files"]
     assert yaml.safe_load(written["content"]) == talos["webhook.yaml"][0]
     assert written["path"].startswith("/var/")
+    assert written["permissions"] == 0o644  # the API server runs as a user of its own
     kops = made(lanner, tmp_path / "kops", rules, "kops")
     spec = kops["kops.yaml"][0]["spec"]
     assets = {each["path"]: yaml.safe_load(each["content"]) for each in spec["fileAssets"]}
@@ -229,3 +230,31 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_one_line(lanner: Lanner, tm
     ran = lanner("init", "--distribution", "k3s", "--output", tmp_path / "file" / "out", "-r", rules)
     assert ran.code == 1
     assert ran.err.startswith("error: cannot write")
+
+
+CA = ["--url", "https://10.96.0.9:443/k8s-audit", "--ca", "/opt/pki/ca.crt"]
+
+
+def test_the_folder_of_the_ca_is_mounted_where_that_can_be(lanner: Lanner, tmp_path: Path, rules: Path) -> None:
+    def file(distribution: str, name: str) -> Any:
+        return made(lanner, tmp_path / distribution, rules, distribution, *CA)[name][0]
+
+    assert "/opt/pki:/opt/pki:ro" in file("rke2", "rke2-config.yaml")["kube-apiserver-extra-mount+"]
+    volumes = file("kubeadm", "kubeadm-v1beta4.yaml")["apiServer"]["extraVolumes"]
+    assert [each["hostPath"] for each in volumes] == ["/etc/kubernetes/lanner", "/opt/pki"]
+    (node,) = file("kind", "kind.yaml")["nodes"]
+    assert {"hostPath": "/opt/pki", "containerPath": "/opt/pki", "readOnly": True} in node["extraMounts"]
+    (patch,) = node["kubeadmConfigPatches"]
+    assert [each["hostPath"] for each in yaml.safe_load(patch)["apiServer"]["extraVolumes"]][1:] == ["/opt/pki"]
+
+
+@pytest.mark.parametrize(("distribution", "name"), [("kops", "kops.yaml"), ("minikube", "minikube.sh")])
+def test_where_only_one_folder_is_seen_the_head_says_so(
+    lanner: Lanner, tmp_path: Path, rules: Path, distribution: str, name: str
+) -> None:
+    made(lanner, tmp_path / "with", rules, distribution, *CA)
+    made(lanner, tmp_path / "without", rules, distribution)
+    line = "alone: put /opt/pki/ca.crt there.\n"
+    assert line in (tmp_path / "with" / name).read_text()
+    assert "alone" not in (tmp_path / "without" / name).read_text()
+    assert all(text.startswith("#") for text in (tmp_path / "with" / name).read_text().splitlines()[:2])
