@@ -215,13 +215,15 @@ def _result(node: Call, kinds: list[Kind]) -> Kind:
 
 
 def _operator(check: Check, kind: Kind) -> Problem:
-    known = [f"`{name}`" for name in OPERATORS if _fits(name, kind)]
+    known = ", ".join(f"`{name}`" for name in OPERATORS if _fits(name, kind))
+    left = to_text(check.left)
+    help_text = f"operators are {known}"
+    if check.operator.startswith("b"):
+        help_text = "use `contains` or `startswith`"
+    elif kind == TEXTS and _fits(check.operator, TEXT):
+        help_text += f'; all its values as one text are `join(" ", {left})`'
     return Problem(
-        "LN0205",
-        f"operator `{check.operator}` does not fit `{to_text(check.left)}`",
-        check.place,
-        f"this is {kind}",
-        "use `contains` or `startswith`" if check.operator.startswith("b") else f"operators are {', '.join(known)}",
+        "LN0205", f"operator `{check.operator}` does not fit `{left}`", check.place, f"this is {kind}", help_text
     )
 
 
