@@ -174,3 +174,10 @@ def test_the_file_in_front_is_read_anew_when_something_was_saved(editor: Editor,
     (tmp_path / "base.yaml").write_text(BASE.replace("by_bot", "newer"))
     editor.send("textDocument/didSave", {"textDocument": {"uri": editor.uri}})
     assert editor.problems() == []
+
+
+def test_a_document_that_nobody_has_opened_is_empty(editor: Editor, tmp_path: Path) -> None:
+    document = {"uri": (tmp_path / "none.yaml").as_uri()}
+    place = {"textDocument": document, "position": {"line": 0, "character": 0}}
+    assert editor.ask("textDocument/hover", place) is None
+    assert editor.ask("textDocument/completion", place)["items"] == []

@@ -164,7 +164,11 @@ def _format(ls: RuleServer, params: lsp.DocumentFormattingParams) -> list[lsp.Te
 
 
 def _file(document: TextDocument, name: str) -> SourceFile:
-    return SourceFile(name, document.source)
+    """The text of a document; an empty one where the editor has not opened it, and it cannot be read."""
+    try:
+        return SourceFile(name, document.source)
+    except (OSError, UnicodeError):
+        return SourceFile(name, "")
 
 
 def _problem(found: Diagnostic, file: SourceFile) -> lsp.Diagnostic:
