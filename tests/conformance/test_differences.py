@@ -27,6 +27,7 @@ from lanner.server.pipeline import Pipeline
 from lanner.sources.base import Delivery, Limits
 from lanner.sources.files import scan
 from lanner.sources.follow import FollowSource
+from lanner.sources.plugin import Context
 from lanner.sources.receiver import Receiver
 
 TABLE = Path(__file__).parents[2] / "docs" / "reference" / "differences-from-falco.md"
@@ -350,7 +351,7 @@ def test_half_written_line(tmp_path: Path) -> None:
         steps.pop()()
 
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(FollowSource(str(log), Limits(), from_start=True, sleep=pause).run(handle))
+        asyncio.run(FollowSource(str(log), Limits(), Context(name="log"), sleep=pause).run(handle))
     assert [bytes(delivery.payload).strip() for delivery in delivered] == [line()]
 
 

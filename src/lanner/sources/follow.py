@@ -6,90 +6,90 @@ import asyncio
 import os
 import select
 import stat
-from collections.abc import Awaitable, Callable, Iterator
+import time
+from collections.abc import Callable, Iterator
 
-from lanner.sources.base import (
-    Delivery,
-    Handler,
-    Limits,
-    RejectedDelivery,
-    SourceError,
-    UnwrittenAlerts,
-    finish,
-    reason_of,
-)
+from lanner.sources.base import Delivery, Handler, Limits, SourceError, finish, reason_of
 from lanner.sources.files import STDIN_NAME
 from lanner.sources.lines import LineCutter
+from lanner.sources.plugin import Context, Start, Trouble
+from lanner.sources.retry import Sleep, insist
+from lanner.sources.rotation import HEAD, Position, digest_of, from_text, to_text, unread
 
-Sleep = Callable[[float], Awaitable[object]]
+SAVE_EVERY_S = 1.0
+"""How often its position is saved at most, but for the end."""
 
-_FIRST_RETRY_S = 0.5
-_LAST_RETRY_S = 30.0
 _STDIN_POLL_MS = 200
-
-
-def _ignore(error: Exception) -> None:
-    pass
-
-
-def _untold(text: str, url: str) -> None:
-    pass
 
 
 class FollowSource:
     """Follows a log file by its name: waits for it to appear, and goes on with the new one when it is rotated.
 
-    Rotation by rename (the old file is read to its end first) and by copy and truncate are both understood; a file that
-    was truncated and has already grown beyond the old position again cannot be told from one that only grew. A last
-    line without a newline waits for it; the end of its file ends it too. A delivery that the handler refuses by an
-    exception is handed over again, after a pause that doubles up to 30 s, and nothing is read meanwhile.
+    Rotation by rename (the old file is read to its end first) and by copy and truncate (what was not read yet is read
+    from the copy, if there is one) are both understood; a file that was truncated and has already grown beyond the old
+    position again cannot be told from one that only grew. A last line without a newline waits for it; the end of its
+    file ends it too.
+
+    Its position is saved once what comes before it has been handled. Another run goes on there, also when the file was
+    rotated meanwhile; where the file is not there any more, that is told. A delivery that the handler refuses is handed
+    over again, after pauses, and nothing is read meanwhile.
 
     Args:
         path: The file.
         limits: Bounds of an event.
-        from_start: Begin with the first line of a file that is already there, else with the first that follows.
+        context: Where to begin, where it has come to, and whom to tell.
         poll_interval_s: Pause before looking for more.
-        on_started: Told in words for people that it takes events.
-        on_error: Told when the file cannot be read (once for each reason), or a delivery fails or is rejected.
         sleep: How to pause.
+        clock: Seconds, from any start.
     """
 
     def __init__(
         self,
         path: str,
         limits: Limits,
+        context: Context,
         *,
-        from_start: bool = False,
         poll_interval_s: float = 0.2,
-        on_started: Callable[[str, str], None] = _untold,
-        on_error: Callable[[Exception], None] = _ignore,
         sleep: Sleep = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path = path
         self._limits = limits
-        self._skip_existing = not from_start
+        self._context = context
         self._poll_interval_s = poll_interval_s
-        self._on_started = on_started
-        self._on_error = on_error
         self._sleep = sleep
+        self._clock = clock
+        self._skip_existing = context.start is Start.NEW
+        self._was_away = True
         self._cutter = LineCutter(path, limits)
         self._fd: int | None = None
+        self._inode = 0
+        self._is_old = False
         self._offset = 0
+        self._done = 0
+        self._head = b""
+        self._read_ns = 0
+        self._left: Position | None = None
+        self._saved: Position | None = None
+        self._saved_at = clock()
         self._reported = ""
 
     @property
     def position(self) -> int:
         """Offset in the current file up to which every line has been handled."""
-        return self._offset - self._cutter.waiting
+        return self._done
 
     async def run(self, handle: Handler) -> None:
         """Deliver what is appended, until cancelled."""
-        self._on_started(f"following {self._path}", "")
+        if self._context.start is not Start.FIRST:
+            self._left = self._saved = from_text(await self._context.checkpoint.load(), self._path)
+        self._context.started(f"following {self._path}", "")
         try:
             while True:
                 if not await self._advance(handle):
                     await self._sleep(self._poll_interval_s)
         finally:
+            await finish(self._save(is_last=True))
             self._close()
 
     async def _advance(self, handle: Handler) -> bool:
@@ -97,47 +97,67 @@ class FollowSource:
         try:
             block = await finish(asyncio.to_thread(self._read))
             if not block:
+                await self._save()
                 return await self._rotate(handle)
         except OSError as error:
             self._report(error)
             return False
         self._reported = ""
-        await self._hand_over(handle, self._cutter.feed(block))
+        if self._offset < HEAD:
+            self._head += block[: HEAD - self._offset]
         self._offset += len(block)
+        await self._hand_over(handle, self._cutter.feed(block))
+        await self._save()
         return True
+
+    # Files
 
     def _read(self) -> bytes:
         """The next block of the file, empty at its end."""
         if self._fd is None:
-            self._fd = self._open()
+            self._open()
+        assert self._fd is not None  # noqa: S101 - INVARIANT: it was opened
+        self._read_ns = time.time_ns()
         return os.pread(self._fd, self._cutter.block_size, self._offset)
 
-    def _open(self) -> int:
+    def _open(self) -> None:
+        """Open the file that holds what comes next: one that was rotated meanwhile, or the one that has the name."""
         skip, self._skip_existing = self._skip_existing, False
-        fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            found = os.fstat(fd)
-            if not stat.S_ISREG(found.st_mode):
-                raise OSError(0, "not a regular file")
-            self._offset = _last_line(fd, found.st_size, self._cutter.block_size) if skip else 0
-        except OSError:
+        if self._left is None:
+            fd, offset = _opened(self._path), 0
+            if skip:
+                offset = _last_line(fd, os.fstat(fd).st_size, self._cutter.block_size)
+            self._begin(fd, offset)
+            return
+        found = unread(self._path, self._left)
+        if found.lost and self._was_away:
+            self._context.tell(Trouble.GAP, found.lost)
+        self._was_away = False
+        for part in found.parts:
+            fd = _opened(part.path)
+            if os.fstat(fd).st_size > part.offset:
+                self._begin(fd, part.offset, is_old=True)
+                return
             os.close(fd)
-            raise
-        return fd
+        self._begin(_opened(self._path), found.offset)
+
+    def _begin(self, fd: int, offset: int, *, is_old: bool = False) -> None:
+        self._fd, self._offset, self._done, self._is_old = fd, offset, offset, is_old
+        self._inode = os.fstat(fd).st_ino
+        self._head = os.pread(fd, min(HEAD, offset), 0)
+        self._was_away = False
 
     async def _rotate(self, handle: Handler) -> bool:
-        """At the end of the file: find out whether it was truncated, or another has its name now."""
+        """At the end of the file: find out whether it was truncated, or another comes after it."""
         assert self._fd is not None  # noqa: S101 - INVARIANT: a block was read from it
         here = await finish(asyncio.to_thread(os.fstat, self._fd))
         if here.st_size < self._offset:
-            await self._hand_over(handle, self._cutter.finish())
-            self._offset, self._cutter = 0, LineCutter(self._path, self._limits)
+            copy = await finish(asyncio.to_thread(unread, self._path, self._where()))
+            if not copy.parts:
+                await self._hand_over(handle, self._cutter.finish())
+            self._close()
             return True
-        try:
-            there = await finish(asyncio.to_thread(os.stat, self._path))
-        except FileNotFoundError:
-            return False  # renamed: what still comes into the old file is read until there is a new one
-        if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
+        if not self._is_old and not await self._is_replaced(here):
             return False
         if os.fstat(self._fd).st_size > self._offset:
             return True  # it grew before it was replaced
@@ -145,38 +165,75 @@ class FollowSource:
         self._close()
         return True
 
+    async def _is_replaced(self, here: os.stat_result) -> bool:
+        try:
+            there = await finish(asyncio.to_thread(os.stat, self._path))
+        except FileNotFoundError:
+            return False  # renamed: what still comes into the old file is read until there is a new one
+        return (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino)
+
     async def _hand_over(self, handle: Handler, deliveries: Iterator[Delivery]) -> None:
-        await _deliver(handle, deliveries, self._on_error, self._sleep)
+        """Hand over what a block has completed, and move the position behind it."""
+        found = [*deliveries]
+        done = self._offset - self._cutter.waiting
+
+        def move() -> None:
+            self._done = done
+
+        for delivery in found[:-1]:
+            await insist(handle, delivery, self._context, self._sleep)
+        for delivery in found[-1:]:
+            await insist(handle, delivery, self._context, self._sleep, move)
 
     def _report(self, error: OSError) -> None:
         reason = reason_of(error)
         if reason != self._reported:
             self._reported = reason
-            self._on_error(SourceError(self._path, reason, "it is read as soon as it can be"))
+            self._context.tell(Trouble.RETRY, f"{SourceError(self._path, reason)}; it is read as soon as it can be")
 
     def _close(self) -> None:
         if self._fd is not None:
+            self._left = self._where()
             os.close(self._fd)
             self._fd = None
         self._cutter = LineCutter(self._path, self._limits)
+
+    # Where it is
+
+    def _where(self) -> Position:
+        head = self._head[: self._done]
+        return Position(
+            path=os.path.abspath(self._path),
+            inode=self._inode,
+            offset=self._done,
+            head=len(head),
+            digest=digest_of(head),
+            time_ns=self._read_ns,
+        )
+
+    async def _save(self, *, is_last: bool = False) -> None:
+        """Save the position, if it is another one and the last time was long enough ago."""
+        if self._fd is None or not (is_last or self._clock() - self._saved_at >= SAVE_EVERY_S):
+            return
+        found = self._where()
+        if self._saved and (found.inode, found.offset) == (self._saved.inode, self._saved.offset):
+            return
+        self._saved_at = self._clock()
+        try:
+            await self._context.checkpoint.save(to_text(found))
+        except Exception as error:  # it is tried again; what was handled is then delivered twice at worst
+            self._context.tell(Trouble.RETRY, f"its position is not saved: {reason_of(error)}")
+        else:
+            self._saved = found
 
 
 class StdinSource:
     """Follows standard input, or another descriptor, to its end; refused deliveries as in `FollowSource`."""
 
-    def __init__(
-        self,
-        limits: Limits,
-        *,
-        fd: int = 0,
-        on_started: Callable[[str, str], None] = _untold,
-        on_error: Callable[[Exception], None] = _ignore,
-        sleep: Sleep = asyncio.sleep,
-    ) -> None:
+    def __init__(self, limits: Limits, context: Context, *, fd: int = 0, sleep: Sleep = asyncio.sleep) -> None:
         self._limits = limits
+        self._context = context
         self._fd = fd
-        self._on_started = on_started
-        self._on_error = on_error
         self._sleep = sleep
 
     async def run(self, handle: Handler) -> None:
@@ -185,11 +242,15 @@ class StdinSource:
         Raises:
             SourceError: standard input cannot be read.
         """
-        self._on_started("reading standard input", "")
+        self._context.started("reading standard input", "")
         cutter = LineCutter(STDIN_NAME, self._limits)
         while block := await self._block(cutter.block_size):
-            await _deliver(handle, cutter.feed(block), self._on_error, self._sleep)
-        await _deliver(handle, cutter.finish(), self._on_error, self._sleep)
+            await self._hand_over(handle, cutter.feed(block))
+        await self._hand_over(handle, cutter.finish())
+
+    async def _hand_over(self, handle: Handler, deliveries: Iterator[Delivery]) -> None:
+        for delivery in deliveries:
+            await insist(handle, delivery, self._context, self._sleep)
 
     async def _block(self, size: int) -> bytes:
         try:
@@ -206,28 +267,12 @@ class StdinSource:
         return os.read(self._fd, size) if poll.poll(_STDIN_POLL_MS) else None
 
 
-async def _deliver(
-    handle: Handler, deliveries: Iterator[Delivery], on_error: Callable[[Exception], None], sleep: Sleep
-) -> None:
-    """Hand over one after the other, each again and again until it is taken or rejected."""
-    for delivery in deliveries:
-        pause_s = _FIRST_RETRY_S
-        while not await finish(_is_settled(handle, delivery, on_error)):
-            await sleep(pause_s)
-            pause_s = min(pause_s * 2, _LAST_RETRY_S)
-
-
-async def _is_settled(handle: Handler, delivery: Delivery, on_error: Callable[[Exception], None]) -> bool:
-    try:
-        await handle(delivery)
-    except UnwrittenAlerts:
-        pass  # the output says what is wrong, and has the alerts
-    except RejectedDelivery as error:
-        on_error(error)
-    except Exception as error:  # whatever kept it from being handled may pass
-        on_error(error)
-        return False
-    return True
+def _opened(path: str) -> int:
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    raise OSError(0, "not a regular file")
 
 
 def _last_line(fd: int, size: int, block_size: int) -> int:

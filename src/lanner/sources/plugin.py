@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from lanner.sources.base import Limits, RejectedDelivery, Source, SourceError, reason_of
+from lanner.sources.base import Limits, Source
 
 if TYPE_CHECKING:
     from lanner.sources.webhook import WebhookOptions
@@ -99,18 +99,6 @@ class Context:
     start: Start = Start.KEPT
     started: Callable[[str, str], None] = _started
     tell: Callable[..., None] = _tell
-
-
-def told(context: Context) -> Callable[[Exception], None]:
-    """What tells of an exception that a source met on its way, and goes on after."""
-
-    def tell(error: Exception) -> None:
-        text = str(error) if isinstance(error, SourceError | RejectedDelivery) else reason_of(error)
-        help_text = getattr(error, "help", None)
-        trouble = Trouble.DAMAGED if isinstance(error, RejectedDelivery) else Trouble.RETRY
-        context.tell(trouble, f"{text}; {help_text}" if help_text else text)
-
-    return tell
 
 
 @dataclass(frozen=True, slots=True)

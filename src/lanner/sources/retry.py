@@ -23,26 +23,42 @@ def pauses(first_s: float = FIRST_PAUSE_S, last_s: float = LAST_PAUSE_S) -> Iter
         pause_s = min(pause_s * 2, last_s)
 
 
-async def insist(handle: Handler, delivery: Delivery, context: Context, sleep: Sleep = asyncio.sleep) -> bool:
+async def insist(
+    handle: Handler,
+    delivery: Delivery,
+    context: Context,
+    sleep: Sleep = asyncio.sleep,
+    on_settled: Callable[[], None] = lambda: None,
+) -> bool:
     """Hand a delivery over until it is taken; what the handler is busy with is finished even when cancelled.
 
+    Args:
+        handle: Takes it.
+        delivery: What to hand over.
+        context: Whom to tell of failures.
+        sleep: How to pause.
+        on_settled: Told once it was taken, or set aside, also where a cancellation follows: what moves a position.
+
     Returns:
-        Whether it was taken; False: no retry can make it readable.
+        Whether it was taken; False: no retry can make it readable, which is told.
     """
+
+    async def once() -> bool:
+        try:
+            await handle(delivery)
+        except UnwrittenAlerts:
+            pass  # the output says what is wrong, and has the alerts
+        except RejectedDelivery as error:
+            context.tell(Trouble.DAMAGED, f"events from `{delivery.origin}` are set aside: {error}")
+            on_settled()
+            return False
+        on_settled()
+        return True
+
     for pause_s in pauses():
         try:
-            await finish(_awaited(handle(delivery)))
-        except UnwrittenAlerts:
-            return True  # the output says what is wrong, and has the alerts
-        except RejectedDelivery:
-            return False
+            return await finish(once())
         except Exception as error:  # whatever kept it from being handled may pass
             context.tell(Trouble.RETRY, f"events were not taken: {reason_of(error)}; they are handed over again")
-        else:
-            return True
         await sleep(pause_s)
     raise AssertionError("pauses have no end")
-
-
-async def _awaited(work: Awaitable[None]) -> None:
-    await work

@@ -49,6 +49,7 @@ def test_a_delivery_is_handed_over_until_it_is_taken_or_rejected() -> None:
         "events were not taken: odd; they are handed over again",
     ]
     assert not outcome(RejectedDelivery("the body is not JSON"))
+    assert told[-1] == (Trouble.DAMAGED, "events from `here` are set aside: the body is not JSON")
 
 
 def test_a_handler_is_not_left_halfway() -> None:
@@ -71,3 +72,50 @@ def test_a_handler_is_not_left_halfway() -> None:
         return done
 
     assert asyncio.run(main()) == "done"
+
+
+def test_what_was_taken_is_accounted_for_before_the_cancellation_goes_on() -> None:
+    async def main() -> tuple[list[str], bool]:
+        log: list[str] = []
+        begun, go = asyncio.Event(), asyncio.Event()
+
+        async def handle(delivery: Delivery) -> None:
+            begun.set()
+            await go.wait()
+
+        async def source() -> None:
+            while True:
+                await insist(handle, DELIVERY, Context(name="test"), on_settled=lambda: log.append("moved"))
+                log.append("went on")
+
+        task = asyncio.create_task(source())
+        await begun.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        go.set()
+        await asyncio.wait([task])
+        return log, task.cancelled()
+
+    assert asyncio.run(main()) == (["moved"], True)
+
+
+def test_what_fails_while_it_is_cancelled_is_not_accounted_for() -> None:
+    async def main() -> list[str]:
+        log: list[str] = []
+        begun, go = asyncio.Event(), asyncio.Event()
+
+        async def handle(delivery: Delivery) -> None:
+            begun.set()
+            await go.wait()
+            raise ValueError("odd")
+
+        context = Context(name="test")
+        task = asyncio.create_task(insist(handle, DELIVERY, context, on_settled=lambda: log.append("moved")))
+        await begun.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        go.set()
+        await asyncio.wait([task])
+        return log
+
+    assert asyncio.run(main()) == []

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from lanner.sources.base import Limits, Source, SourceError
 from lanner.sources.follow import FollowSource, StdinSource
-from lanner.sources.plugin import Context, Plugin, Start, told
+from lanner.sources.plugin import Context, Plugin
 from lanner.sources.webhook import DEFAULT_CERTIFICATE, WebhookOptions, WebhookSource, url_of
 
 DEFAULT_ADDRESS = "http://127.0.0.1:9765/k8s-audit"
@@ -67,14 +67,8 @@ def open_source(open_params: str, options: Options, context: Context) -> Source:
     if webhook is not None:
         return WebhookSource(webhook, on_started=lambda host, port: _tell(context, webhook, host, port))
     if open_params == STDIN:
-        return StdinSource(_limits(options), on_started=context.started, on_error=told(context))
-    return FollowSource(
-        _path(open_params),
-        _limits(options),
-        from_start=context.start is not Start.NEW,
-        on_started=context.started,
-        on_error=told(context),
-    )
+        return StdinSource(_limits(options), context)
+    return FollowSource(_path(open_params), _limits(options), context)
 
 
 def _tell(context: Context, webhook: WebhookOptions, host: str, port: int) -> None:
