@@ -180,7 +180,10 @@ REMARKS: Mapping[str, Remark] = {
     "load_plugins": _better(
         "What it names needs no entry in `plugins`. When it names none of Lanner's plugins, all count as loaded."
     ),
-    "plugins.init_config": _better("Lanner's own `sslKey` names a key that is not in the certificate's file."),
+    "plugins.init_config": _better(
+        "Lanner's own `sslKey` names a key that is not in the certificate's file; `clientCA`, `tokenFile`, "
+        "`clientAuth`, `allowedClients` and `allowedNetworks` say who may post."
+    ),
     "plugins.open_params": _differs(
         "An address is the same. A file is read and then followed; to end at its end use `lanner scan` or `-e`."
     ),

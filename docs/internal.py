@@ -14,18 +14,22 @@ from lanner.engine.engine import DAMAGED_EVENT
 from lanner.outputs.rate import HELD_BACK, Limiter, RateLimit
 from lanner.rules.priority import Priority
 from lanner.server.internal import (
+    DENIED,
     EVENTS_MISSING,
     METRICS,
     RELOAD_REFUSED,
     SOURCE_FAILED,
     UNSAFE,
+    UNUSABLE,
     WORKER_LOST,
+    denied,
     events_missing,
     internal_alert,
     noticed,
     reload_refused,
     source_failed,
     unsafe,
+    unusable,
     worker_lost,
 )
 from lanner.vigil.concern import (
@@ -65,6 +69,16 @@ TEXTS = {
         "away, or a log was rotated twice while Lanner was down. At most once a minute for each source.",
         "`reason` says what was probably lost, and `times` how often. Look at that time in the provider's own log, or "
         "`lanner scan` the files that are left.",
+    ),
+    DENIED: (
+        "Five or more requests were refused by a webhook that asks who posts; at most once in ten minutes.",
+        "Look at `reason`, and at the messages, which name each address once a minute. If it is an API server: its "
+        "kubeconfig and the webhook's options do not fit. If it is not: find out what it is.",
+    ),
+    UNUSABLE: (
+        "A certificate, a file of CAs or one of tokens was exchanged, and cannot be used. Certificates of before stay "
+        "in use; without a usable file of tokens nobody gets in with one.",
+        "Mend the file that `reason` names; it is read again by itself.",
     ),
     WORKER_LOST: (
         "With `--workers`: a process that evaluates was killed, or ended by itself. Another one takes its place.",
@@ -169,6 +183,8 @@ def samples() -> Iterator[Alert]:
     yield reload_refused("", None)
     yield source_failed("", "", 1)
     yield events_missing("", "", 1)
+    yield denied("", "", 1)
+    yield unusable("", "", 1)
     yield worker_lost("", None)
     yield unsafe("", "")
     limiter = Limiter(RateLimit(rate=1, max_burst=1), 0)

@@ -10,8 +10,10 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
+from lanner.sources.auth import Peer, address_of
 from lanner.sources.base import Delivery, Limits
-from lanner.sources.listener import BoundedProtocol
+from lanner.sources.connection import Bounds, Connection
+from lanner.sources.crowd import ConnectionStats, Crowd, Rank
 from lanner.sources.receiver import Receiver
 
 MAX_BODY = 4096
@@ -79,10 +81,13 @@ async def _converse(pieces: list[bytes]) -> None:
         nonlocal largest
         largest = max(largest, len(delivery.payload))
 
-    receiver = Receiver("/k8s-audit", handle, Limits(max_batch_size=MAX_BODY), max_in_flight_bytes=MAX_BODY)
-    config = uvicorn.Config(receiver, http=BoundedProtocol, ws="none", lifespan="off", log_config=None)
+    bounds = Bounds(in_flight_bytes=MAX_BODY)
+    receiver = Receiver("/k8s-audit", handle, Limits(max_batch_size=MAX_BODY), bounds=bounds)
+    config = uvicorn.Config(receiver, http=Connection, ws="none", lifespan="off", log_config=None)
     config.load()
-    protocol = BoundedProtocol(config=config, server_state=ServerState(), app_state={}, _loop=loop)
+    crowd, who = Crowd(2, 2, ConnectionStats()), Peer(address_of("10.0.0.1"))
+    protocol = Connection(config, ServerState(), crowd, bounds, who)
+    assert crowd.enter(protocol, who.address, Rank.GUEST)
     peer = _Peer()
     protocol.connection_made(peer)
     for piece in pieces:
@@ -97,6 +102,7 @@ async def _converse(pieces: list[bytes]) -> None:
         await asyncio.wait(others, timeout=5)
     assert all(task.done() for task in others), "a request never ended"
     assert not failures, failures
+    assert not crowd.members()
     assert receiver.stats.in_flight_bytes == 0, receiver.stats.in_flight_bytes
     assert largest <= MAX_BODY, largest
     assert not peer.sent or peer.sent.startswith(b"HTTP/1.1 "), bytes(peer.sent[:40])

@@ -125,7 +125,9 @@ def folder(tmp_path: Path, policy: str, monkeypatch: pytest.MonkeyPatch) -> Path
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "lanner.pem"))
+    authority = trustme.CA()
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "lanner.pem"))
+    authority.cert_pem.write_to_path(str(tmp_path / "clients.pem"))
     (tmp_path / "src").symlink_to(ROOT / "src")
     monkeypatch.chdir(tmp_path)
     return tmp_path

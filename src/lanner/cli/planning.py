@@ -19,16 +19,17 @@ from lanner.cli.settings import Settings
 from lanner.compiler.ruleset import RuleSet
 from lanner.config.durations import parse_ms
 from lanner.config.models import Config, Metrics, Webserver
-from lanner.config.routing import Makings, option_problems, stamp
+from lanner.config.routing import Makings, option_problems
 from lanner.config.vigil import vigil_plan
 from lanner.outputs.sink import OptionError
 from lanner.outputs.stdout import Lines
 from lanner.plugins import k8saudit
 from lanner.server.plan import Files, Hooks, Plan, PlanError, SnapshotPlan, SourcePlan, WebPlan
 from lanner.server.watch import digests
+from lanner.sources.auth import Access, read_tokens
 from lanner.sources.base import Source, SourceError, reason_of
-from lanner.sources.listener import tls_context
 from lanner.sources.plugin import Context, Start
+from lanner.sources.tls import tls_context
 from lanner.sources.webhook import WebhookOptions, WebhookSource, url_of
 from lanner.vigil.plan import VigilPlan
 
@@ -50,6 +51,8 @@ class Wishes:
         allow_unauthenticated: Listen beyond loopback though nothing asks who posts.
         enabled: Names of sources; without one, all.
         disabled: Names of sources that are left out.
+        client_ca: PEM file with the CAs of client certificates; None: they are not asked for.
+        token_file: File of bearer tokens; None: they are not asked for.
     """
 
     source: str | None = None
@@ -59,6 +62,8 @@ class Wishes:
     allow_unauthenticated: bool = False
     enabled: tuple[str, ...] = ()
     disabled: tuple[str, ...] = ()
+    client_ca: str | None = None
+    token_file: str | None = None
 
 
 @dataclass(slots=True)
@@ -127,25 +132,34 @@ class Planner:
         self._check_open(place, webhook, settings)
         return SourcePlan(
             name=place.name,
-            made_of=(webhook, _certificate(webhook)),
+            made_of=webhook,
             rules=rules,
             open=lambda hooks: _webhook(webhook, hooks),
             webhook=webhook,
-            warning="" if webhook.is_loopback else _is_open(place),
+            warning="" if webhook.is_guarded else _is_open(place, webhook),
         )
 
     def _options(self, place: Place) -> Any:
         """The plugin's options, with what the command line says of them."""
-        given = {"ssl_certificate": self.wishes.certificate, "ssl_key": self.wishes.key}
+        wishes = self.wishes
+        given = {
+            "ssl_certificate": wishes.certificate,
+            "ssl_key": wishes.key,
+            "client_ca": wishes.client_ca,
+            "token_file": wishes.token_file,
+        }
         changed = {key: value for key, value in given.items() if value is not None}
         is_ours = isinstance(place.options, k8saudit.Options)
         return msgspec.structs.replace(place.options, **changed) if is_ours and changed else place.options
 
     def _check_open(self, place: Place, webhook: WebhookOptions, settings: Settings) -> None:
         is_wanted = place.is_wanted or self.wishes.allow_unauthenticated or settings.allow_unauthenticated
-        if not webhook.is_loopback and not is_wanted:
-            raise Failure(_is_open(place), "listen on 127.0.0.1, or add `--allow-unauthenticated`")
-        _check_certificate(webhook)
+        if not webhook.is_guarded and not is_wanted:
+            help_text = (
+                "listen on 127.0.0.1, or by https with `clientCA` or `tokenFile`, or add `--allow-unauthenticated`"
+            )
+            raise Failure(_is_open(place, webhook), help_text)
+        _check_secrets(webhook)
 
 
 def listening(place: Place, options: Any) -> WebhookOptions | None:
@@ -175,8 +189,9 @@ def try_open(place: Place, options: Any) -> None:
         raise Failure(f"source `{place.name}` cannot be opened: {reason}", "tell those who wrote the plugin") from error
 
 
-def _is_open(place: Place) -> str:
-    return f"`{place.open_params}` is open to other machines, and nothing asks who posts"
+def _is_open(place: Place, webhook: WebhookOptions) -> str:
+    why = "tokens can be read on their way over http" if webhook.access.asks else "nothing asks who posts"
+    return f"`{place.open_params}` is open to other machines, and {why}"
 
 
 def settings_problems(settings: Settings) -> Iterator[tuple[str, str, str | None]]:
@@ -210,20 +225,29 @@ def _webhook(options: WebhookOptions, hooks: Hooks) -> Source:
         hooks.context.started(f"listening on {url}", url)
 
     at = options if hooks.at is None else replace(options, host=hooks.at[0], port=hooks.at[1])
-    return WebhookSource(at, extra=hooks.extra, stats=hooks.stats, is_shared=hooks.at is not None, on_started=started)
+    return WebhookSource(
+        at,
+        extra=hooks.extra,
+        stats=hooks.stats,
+        is_shared=hooks.at is not None,
+        on_started=started,
+        on_trouble=hooks.context.tell,
+    )
 
 
-def _check_certificate(options: WebhookOptions) -> None:
-    if options.is_tls:
-        try:
-            tls_context(options.certificate, options.key)
-        except SourceError as error:
-            raise Failure(str(error), error.help, ExitCode.FAILED) from error
+def _check_secrets(options: WebhookOptions) -> None:
+    """See that certificates and tokens can be used.
 
-
-def _certificate(options: WebhookOptions) -> object:
-    """What tells the certificate and the key from those that take their names when they are renewed."""
-    return [stamp(path) for path in (options.certificate, options.key or "")] if options.is_tls else None
+    Raises:
+        Failure: They cannot.
+    """
+    try:
+        if options.tls_files:
+            tls_context(options.tls_files)
+        if options.access.token_file:
+            read_tokens(options.access.token_file)
+    except SourceError as error:
+        raise Failure(str(error), error.help, ExitCode.FAILED) from error
 
 
 def _web(server: Webserver, settings: Settings) -> WebPlan | None:
@@ -231,24 +255,23 @@ def _web(server: Webserver, settings: Settings) -> WebPlan | None:
     if not server.enabled:
         return None
     path = "/" + server.k8s_healthz_endpoint.lstrip("/")
-    if settings.audit_endpoint:
-        return WebPlan(listening=None, health_path=path, has_metrics=server.prometheus_metrics_enabled)
     listening = WebhookOptions(
         host=server.listen_address,
         port=server.listen_port,
         is_tls=server.ssl_enabled,
         certificate=server.ssl_certificate,
+        access=Access(token_file=server.token_file or None),
     )
     try:
-        _check_certificate(listening)
+        _check_secrets(replace(listening, is_tls=False) if settings.audit_endpoint else listening)
     except Failure as failure:
-        help_text = "`webserver.ssl_certificate` names a PEM file with a certificate and its unencrypted key"
-        raise Failure(failure.message, help_text, ExitCode.FAILED) from failure
+        what = "`ssl_certificate` a PEM file with a certificate and its unencrypted key, `token_file` one with tokens"
+        raise Failure(failure.message, f"of `webserver`, {what}", ExitCode.FAILED) from failure
     return WebPlan(
-        listening=listening,
+        listening=None if settings.audit_endpoint else listening,
         health_path=path,
         has_metrics=server.prometheus_metrics_enabled,
-        certificate=_certificate(listening),
+        token_file=server.token_file,
     )
 
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 @click.option("--from-start", is_flag=True, help="Read a followed file from its start, not only what is added.")
 @click.option("--tls-cert", metavar="FILE", help="Certificate for an https SOURCE (PEM).")
 @click.option("--tls-key", metavar="FILE", help="Its key, when that is not in the same file.")
+@click.option("--client-ca", metavar="FILE", help="CAs of client certificates: who posts to SOURCE needs one (PEM).")
+@click.option("--token-file", metavar="FILE", help="Bearer tokens, one a line: who posts to SOURCE needs one.")
 @click.option("--allow-unauthenticated", is_flag=True, help="Listen beyond this machine without asking who posts.")
 @click.option(
     "--workers",
@@ -56,6 +58,8 @@ def run(
     from_start: bool,
     tls_cert: str | None,
     tls_key: str | None,
+    client_ca: str | None,
+    token_file: str | None,
     allow_unauthenticated: bool,
     workers: int,
     is_dry_run: bool,
@@ -71,7 +75,15 @@ def run(
     SIGHUP has configuration and rules read again, SIGUSR1 has outputs open their files anew, SIGTERM and Ctrl-C end it
     once what was received is evaluated.
     """
-    wishes = Wishes(source, from_start, tls_cert, tls_key, allow_unauthenticated)
+    wishes = Wishes(
+        source,
+        from_start,
+        tls_cert,
+        tls_key,
+        allow_unauthenticated,
+        client_ca=client_ca,
+        token_file=token_file,
+    )
     context.exit(detect(wishes, settings, console, workers=workers, is_dry_run=is_dry_run))
 
 

@@ -152,6 +152,9 @@ class Webserver(Section, frozen=True):
     prometheus_metrics_enabled: Annotated[bool, used("Whether `/metrics` is served.")] = False
     ssl_enabled: Annotated[bool, used("Whether the server speaks HTTPS.")] = False
     ssl_certificate: Annotated[str, used("PEM file with certificate and key.")] = "/etc/falco/falco.pem"
+    token_file: Annotated[
+        str, used("File of bearer tokens, one of which `/metrics` and `/versions` then ask for (Lanner's own).")
+    ] = ""
 
 
 class LibsLogger(Section, frozen=True):

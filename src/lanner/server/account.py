@@ -27,7 +27,7 @@ class Account:
         self.stats.add(report.stats)
         self.internal.update(report.internal)
         for name, counts in report.sources.items():
-            still = replace(counts, status=Status.STARTING, in_flight_bytes=0) if is_over else counts
+            still = replace(counts, status=Status.STARTING, in_flight_bytes=0, connections=0) if is_over else counts
             if name not in self.sources:
                 self.sources[name] = SourceCounts()
             self.sources[name].merge(still)

@@ -5,6 +5,7 @@ Source: Falco 0.44, webserver.cpp (paths, and the answers of `/healthz` and `/ve
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -12,15 +13,21 @@ import msgspec
 from lanner.server.metrics import metrics_text
 from lanner.server.plan import WebPlan
 from lanner.server.snapshot import Snapshot
-from lanner.sources.receiver import ASGIApp, Receive, Scope, Send
+from lanner.sources.auth import Access, Denied, Guard
+from lanner.sources.receiver import ASGIApp, Receive, Scope, Send, authorization_of, peer_of
+
+_LOG = logging.getLogger(__name__)
 
 METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _JSON = b"application/json"
+_UNAUTHORIZED = 401
 _NOT_FOUND = 404
 _NOT_ALLOWED = 405
 
 Answer = tuple[int, bytes, bytes]
 """Status, content type, body."""
+
+_DENIED: Answer = (_UNAUTHORIZED, b"text/plain", b"")
 
 
 def endpoints(plan: WebPlan, snapshot: Callable[[], Snapshot], versions: Mapping[str, object]) -> Mapping[str, ASGIApp]:
@@ -30,24 +37,33 @@ def endpoints(plan: WebPlan, snapshot: Callable[[], Snapshot], versions: Mapping
         plan: Which there are.
         snapshot: What the run has done so far.
         versions: What `/versions` tells.
-    """
 
-    def ready() -> Answer:
+    Raises:
+        SourceError: The file of tokens cannot be used.
+    """
+    guard = Guard(Access(token_file=plan.token_file or None), _unusable)
+
+    def ready(is_trusted: bool) -> Answer:
         found = snapshot()
         waiting = [name for name, counts in found.sources.items() if not counts.status.is_well]
-        body = {"status": "ok" if found.is_ready else "not ready", "waiting_for": waiting}
-        if found.sight.blind:  # not a reason to be unready: a pod without traffic would be blind for sure
+        body: dict[str, object] = {"status": "ok" if found.is_ready else "not ready"}
+        if is_trusted:
+            body["waiting_for"] = waiting
+        if is_trusted and found.sight.blind:  # not a reason to be unready: a pod without traffic would be for sure
             body["blind"] = list(found.sight.blind)
         return (200 if found.is_ready else 503), _JSON, msgspec.json.encode(body)
 
-    answers: dict[str, Callable[[], Answer]] = {
-        plan.health_path: lambda: (200, _JSON, b'{"status": "ok"}'),
+    def trusted(answer: Callable[[], Answer]) -> Callable[[bool], Answer]:
+        return lambda is_trusted: answer() if is_trusted else _DENIED
+
+    answers: dict[str, Callable[[bool], Answer]] = {
+        plan.health_path: lambda is_trusted: (200, _JSON, b'{"status": "ok"}'),
         "/readyz": ready,
-        "/versions": lambda: (200, _JSON, msgspec.json.encode(dict(versions))),
+        "/versions": trusted(lambda: (200, _JSON, msgspec.json.encode(dict(versions)))),
     }
     if plan.has_metrics:
-        answers["/metrics"] = lambda: (200, METRICS_TYPE, metrics_text(snapshot()))
-    return {path: _app(answer) for path, answer in answers.items()}
+        answers["/metrics"] = trusted(lambda: (200, METRICS_TYPE, metrics_text(snapshot())))
+    return {path: _app(answer, guard) for path, answer in answers.items()}
 
 
 def by_path(apps: Mapping[str, ASGIApp]) -> ASGIApp:
@@ -59,23 +75,37 @@ def by_path(apps: Mapping[str, ASGIApp]) -> ASGIApp:
     return app
 
 
-def _app(answer: Callable[[], Answer]) -> ASGIApp:
+def _app(answer: Callable[[bool], Answer], guard: Guard) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in ("GET", "HEAD"):
-            await _send(send, answer(), has_body=scope["method"] == "GET")
+            await _send(send, answer(_is_trusted(scope, guard)), has_body=scope["method"] == "GET")
         else:
-            await _send(send, (_NOT_ALLOWED, b"text/plain", b"only GET"), has_body=True)
+            await _send(send, (_NOT_ALLOWED, b"text/plain", b""), has_body=True)
 
     return app
 
 
+def _is_trusted(scope: Scope, guard: Guard) -> bool:
+    try:
+        guard.check(peer_of(scope), authorization_of(scope))
+    except Denied:
+        return False
+    return True
+
+
+def _unusable(text: str, help_text: str | None) -> None:
+    _LOG.error("%s; nobody gets the metrics with a token", text, extra={"fields": {"help": help_text}})
+
+
 async def _missing(scope: Scope, receive: Receive, send: Send) -> None:
-    await _send(send, (_NOT_FOUND, b"text/plain", b"not found"), has_body=True)
+    await _send(send, (_NOT_FOUND, b"text/plain", b""), has_body=True)
 
 
 async def _send(send: Send, answer: Answer, *, has_body: bool) -> None:
     status, kind, body = answer
     headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+    if status == _UNAUTHORIZED:
+        headers.append((b"www-authenticate", b"Bearer"))
     if status == _NOT_ALLOWED:
         headers.append((b"allow", b"GET, HEAD"))
     if status >= 400:

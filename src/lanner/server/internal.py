@@ -19,6 +19,8 @@ INTERNAL = "Lanner internal: "
 RELOAD_REFUSED = "Lanner internal: configuration refused"
 SOURCE_FAILED = "Lanner internal: source failed"
 EVENTS_MISSING = "Lanner internal: events may be missing"
+DENIED = "Lanner internal: somebody is refused"
+UNUSABLE = "Lanner internal: file not usable"
 UNSAFE = "Lanner internal: unsafe set-up"
 WORKER_LOST = "Lanner internal: worker lost"
 METRICS = "Falco internal: metrics snapshot"
@@ -58,6 +60,18 @@ def events_missing(name: str, reason: str, times: int) -> Alert:
     message = f"source {name}: {reason}{again}; what happened meanwhile was not evaluated: look at it where it is kept"
     fields: FieldValues = {"source": name, "reason": reason, "times": times}
     return internal_alert(EVENTS_MISSING, Priority.WARNING, message, fields)
+
+
+def denied(name: str, reason: str, times: int) -> Alert:
+    """Somebody asks again and again who has not proved to be allowed."""
+    message = f"source {name}: {reason} ({times} times); nothing of theirs was evaluated"
+    return internal_alert(DENIED, Priority.WARNING, message, {"source": name, "reason": reason, "times": times})
+
+
+def unusable(name: str, reason: str, times: int) -> Alert:
+    """A certificate, or a file of tokens, was exchanged for one that cannot be used."""
+    message = f"source {name}: {reason}; certificates of before stay in use, and without tokens nobody gets in"
+    return internal_alert(UNUSABLE, Priority.ERROR, message, {"source": name, "reason": reason, "times": times})
 
 
 def unsafe(name: str, reason: str) -> Alert:

@@ -137,6 +137,12 @@ def _troubles(snapshot: Snapshot) -> Iterator[Sample]:
             yield {"source": name, "kind": trouble.value}, counts.troubles[trouble.value]
 
 
+def _closed(snapshot: Snapshot) -> Iterator[Sample]:
+    for name, counts in snapshot.sources.items():
+        for reason, number in sorted(counts.closed.items()):
+            yield {"source": name, "reason": reason}, number
+
+
 def _of_outputs(key: str) -> Callable[[Snapshot], Iterable[Sample]]:
     return lambda snapshot: [({"output": route.name}, getattr(route, key)) for route in snapshot.routes]
 
@@ -316,7 +322,9 @@ METRICS: tuple[Metric, ...] = (
         "counter",
         "source, kind",
         "What a source met and went on after. `gap`: events may be missing. `damaged`: what came is no event. `retry`: "
-        "its place does not answer, or a delivery could not be dealt with yet. `ignored`: what came is another kind.",
+        "its place does not answer, or a delivery could not be dealt with yet. `denied`: somebody was refused again "
+        "and again. `unusable`: a certificate or file of tokens was exchanged and cannot be used. `ignored`: what came "
+        "is another kind.",
         _troubles,
     ),
     Metric(
@@ -325,6 +333,21 @@ METRICS: tuple[Metric, ...] = (
         "source",
         "Bytes held of posts that are being received or evaluated.",
         _of_sources("in_flight_bytes"),
+    ),
+    Metric(
+        "lanner_source_connections",
+        "gauge",
+        "source",
+        "Connections of a webhook that are open.",
+        _of_sources("connections"),
+    ),
+    Metric(
+        "lanner_source_connections_closed_total",
+        "counter",
+        "source, reason",
+        "Connections that a webhook ended or did not take: crowded (one too many), handshake (TLS was not agreed on), "
+        "slow (no request in time, or an answer not taken), head (no proper request).",
+        _closed,
     ),
     Metric(
         "lanner_source_lag_seconds",

@@ -22,7 +22,7 @@ from lanner.server.internal import METRICS, internal_alert, noticed
 from lanner.server.plan import Plan, SnapshotPlan, WebPlan
 from lanner.server.snapshot import Snapshot, Status
 from lanner.server.watch import watch
-from lanner.sources.listener import bind, serve, tls_context
+from lanner.sources.listener import bind, serve
 from lanner.vigil.beacon import Beacon
 from lanner.vigil.concern import Notice
 from lanner.vigil.sources import Heard
@@ -106,7 +106,7 @@ class Office:
             await self._leave_web()
             return
         at = web.listening
-        tls = tls_context(at.certificate, at.key) if at.is_tls else None
+        tls = at.tls_files.rotating(_unusable) if at.tls_files else None
         address = self.reserved[at.host, at.port] if self.reserved else (at.host, at.port)
         if self._web_at == (at.host, at.port):
             await self._leave_web()
@@ -202,6 +202,11 @@ def snapshot_fields(
         fields["falco.cpu_usage_perc"] = round(usage, 1)
         fields |= {"falco.memory_rss_mb": round(rss / _MEGABYTE, 1)} if plan.in_megabytes else {"falco.memory_rss": rss}
     return fields
+
+
+def _unusable(text: str, help_text: str | None) -> None:
+    """Say that a certificate was exchanged for one that cannot be used."""
+    _LOG.error("%s; that of before stays in use", text, extra={"fields": {"help": help_text}})
 
 
 def _sanitized(name: str) -> str:

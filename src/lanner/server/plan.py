@@ -63,13 +63,13 @@ class WebPlan:
         listening: Where, on a port of its own; None: at the webhook of the first source.
         health_path: Where it says whether it is alive.
         has_metrics: Whether there are `/metrics`.
-        certificate: What tells the certificate from a renewed one with the same name.
+        token_file: File of bearer tokens, one of which is asked for where more is told than health; empty: none is.
     """
 
     listening: WebhookOptions | None
     health_path: str = "/healthz"
     has_metrics: bool = False
-    certificate: object = None
+    token_file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

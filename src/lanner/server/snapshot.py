@@ -63,6 +63,8 @@ class SourceCounts:
         refused: Deliveries that were not acknowledged, by reason.
         troubles: What the source told of trouble that it went on after, by kind.
         in_flight_bytes: Bytes held now of posts.
+        connections: Connections that are open.
+        closed: Connections that were closed though their peer might have liked to keep them, by reason.
         lag_s: How much later than its own time the newest event was evaluated; None before the first event.
         last_at_s: When the last event was evaluated, in seconds since the epoch; None before the first.
         latency: From a delivery's arrival to its acknowledgement.
@@ -75,6 +77,8 @@ class SourceCounts:
     refused: Counter[str] = field(default_factory=Counter)
     troubles: Counter[str] = field(default_factory=Counter)
     in_flight_bytes: int = 0
+    connections: int = 0
+    closed: Counter[str] = field(default_factory=Counter)
     lag_s: float | None = None
     last_at_s: float | None = None
     latency: Histogram = field(default_factory=Histogram)
@@ -89,6 +93,8 @@ class SourceCounts:
         self.refused.update(other.refused)
         self.troubles.update(other.troubles)
         self.in_flight_bytes += other.in_flight_bytes
+        self.connections += other.connections
+        self.closed.update(other.closed)
         if (other.last_at_s or 0) > (self.last_at_s or 0):
             self.last_at_s, self.lag_s = other.last_at_s, other.lag_s
         self.latency.merge(other.latency)

@@ -179,6 +179,8 @@ class Station:
             counts = sources[name] = running.pipeline.counts
             counts.refused = running.stats.refused.copy()  # type: ignore[assignment]  # its keys are texts
             counts.in_flight_bytes = running.stats.in_flight_bytes
+            counts.connections = running.stats.connections.open
+            counts.closed = running.stats.connections.closed.copy()  # type: ignore[assignment]  # as above
         return Snapshot(
             started_ns=self._started_ns,
             stats=stats,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lanner.engine.alert import Alert
-from lanner.server.internal import events_missing
+from lanner.server.internal import denied, events_missing, unusable
 from lanner.sources.plugin import Trouble
 
 _LOG = logging.getLogger(__name__)
@@ -19,6 +19,9 @@ INTERVAL_S = 60.0
 
 _LEVELS = {Trouble.IGNORED: logging.INFO}
 """How much a kind matters; all others are warnings."""
+
+_ALERTS = {Trouble.GAP: events_missing, Trouble.DENIED: denied, Trouble.UNUSABLE: unusable}
+"""What is raised for a kind; for others nothing is."""
 
 
 @dataclass(slots=True)
@@ -99,5 +102,5 @@ class Troubles:
         text = f"source `{self._name}`: {kind.text}{again}"
         fields = {"source": self._name, "kind": trouble.value, "times": times}
         _LOG.log(_LEVELS.get(trouble, logging.WARNING), "%s", text, extra={"fields": fields})
-        if trouble is Trouble.GAP:
-            self._raise(events_missing(self._name, kind.text, times))
+        if make := _ALERTS.get(trouble):
+            self._raise(make(self._name, kind.text, times))

@@ -1,4 +1,4 @@
-"""A listening socket, with or without TLS, and the HTTP server on it: uvicorn, with the bounds that it leaves out."""
+"""A listening socket, with or without TLS, and the HTTP server on it: uvicorn, with connections of our own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import resource
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -14,22 +15,17 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from lanner.sources.base import SourceError, reason_of
+from lanner.sources.auth import Network, Peer, address_of, is_within
+from lanner.sources.base import SourceError
+from lanner.sources.connection import Bounds, Connection
+from lanner.sources.crowd import Closing, ConnectionStats, Crowd, Rank
+from lanner.sources.renewal import Rotating
 
-HEAD_LIMIT = 64 * 1024
-"""Bytes of a request that are no body: an API server sends a few hundred, with a bearer token a few thousand."""
-
-HEAD_TIMEOUT_S = 60.0
-"""How long a request's head may take, and a new connection may be silent."""
-
-MAX_CONNECTIONS = 1024
-"""Those that are open; an API server in a blocking mode uses one for each request that it is serving."""
-
-KEEP_ALIVE_S = 75
-"""How long a connection may be idle between requests."""
-
-_FRAMING = 8  # a chunk of one byte comes with five more
 _BACKLOG = 2048
+_BURST = 64  # connections that are accepted before others have their turn
+_PAUSE_S = 0.05  # until it is tried again where there was no room for another open file
+_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_DESCRIPTORS = 8192
 _HELP = {
     errno.EADDRINUSE: "stop what listens there (`ss -ltnp` shows it), or choose another port",
     errno.EACCES: "choose a port above 1023",
@@ -93,114 +89,152 @@ def _binding(host: str, port: int) -> Iterator[None]:
         raise SourceError(name, reason, _HELP.get(number), action="listen on") from error
 
 
-def tls_context(certificate: str, key: str | None = None) -> ssl.SSLContext:
-    """Make a server's TLS context from a PEM file with certificate and key, or from one file for each.
+class Server(uvicorn.Server):
+    """Accepts connections by itself, so that those are bounded that are not open yet; leaves signals to the program."""
 
-    Raises:
-        SourceError: a file cannot be read, holds no certificate or no key, or the two do not belong together.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    for path in (certificate, key or certificate):
-        try:
-            with open(path, "rb"):
-                pass
-        except OSError as error:
-            raise SourceError(path, reason_of(error), "`sslCertificate` names a PEM file") from error
-    try:
-        # The empty password keeps an encrypted key from being asked for at the terminal.
-        context.load_cert_chain(certificate, key, password="")
-    except (ssl.SSLError, ValueError) as error:
-        is_mismatch = getattr(error, "reason", None) == "KEY_VALUES_MISMATCH"
-        reason = "the key does not belong to the certificate" if is_mismatch else "no usable certificate and key"
-        help_text = "put the certificate and its unencrypted key into one PEM file, or name the key by `sslKey`"
-        raise SourceError(certificate, reason, help_text) from error
-    return context
-
-
-class BoundedProtocol(HttpToolsProtocol):
-    """HTTP as uvicorn speaks it, with bounds on connections, and on the size and time of all that is not body."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
-        """Refuse a connection too many; expect a request on the others."""
-        super().connection_made(transport)
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._excess = 0
-        if len(self.connections) > MAX_CONNECTIONS:
-            transport.abort()
-        else:
-            self._expect_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer."""
-        self._stop_timer()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Count what is not body; end a connection that sends too much of it."""
-        self._excess += len(data)
-        super().data_received(data)
-        if self._excess > HEAD_LIMIT and not self.transport.is_closing():
-            self.send_400_response("Request head too large.")
-
-    def on_message_begin(self) -> None:
-        """Begin to count."""
-        super().on_message_begin()
-        self._expect_head()
-
-    def on_headers_complete(self) -> None:
-        """Stop the clock: how long a body may take is for the application to say."""
-        self._stop_timer()
-        super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        """Take body off the count, with what framing in small chunks adds to it; it earns nothing for later."""
-        self._excess = max(0, self._excess - _FRAMING * len(body))
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        """Begin anew with the next request."""
-        self._excess = 0
-        super().on_message_complete()
-
-    def _expect_head(self) -> None:
-        self._stop_timer()
-        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.abort)
-
-    def _stop_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to the program, and says when it accepts connections."""
-
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        bounds: Bounds,
+        tls: Rotating[ssl.SSLContext] | None,
+        networks: tuple[Network, ...],
+        stats: ConnectionStats,
+        on_started: Callable[[], None],
+        on_refused: Callable[[Peer, str], None],
+    ) -> None:
         super().__init__(config)
-        self._on_started = started
+        self.bounds = bounds
+        self.crowd = Crowd(min(bounds.connections, _descriptors() // 2), bounds.of_site, stats)
+        self._tls = tls
+        self._networks = networks
+        self._on_started = on_started
+        self._on_refused = on_refused
+        self._renewing: asyncio.Task[None] | None = None
+        self._is_over = False
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
+        """Leave them alone."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
+        """Accept connections."""
+        await self.lifespan.startup()
+        self.servers = []
+        for each in sockets or ():
+            each.setblocking(False)
+            self._listen(each)
+        if self._tls is not None:
+            self._renewing = asyncio.get_running_loop().create_task(self._renew(self._tls))
+        self.started = True
         self._on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more, and let those end that there are."""
+        self._is_over = True
+        for each in sockets or ():
+            asyncio.get_running_loop().remove_reader(each)
+        if self._renewing is not None:
+            self._renewing.cancel()
+        for member in self.crowd.members():
+            if isinstance(member, Connection) and member.transport is None:
+                member.give_up()
+        await super().shutdown(sockets)
+
+    def _listen(self, listening: socket.socket) -> None:
+        if not self._is_over:
+            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
+
+    def _accept(self, listening: socket.socket) -> None:
+        """Take connections that wait, but not so many that others do not have their turn."""
+        loop = asyncio.get_running_loop()
+        for _ in range(_BURST):
+            try:
+                accepted, address = listening.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:  # of this connection, or of them all
+                if error.errno in _NO_ROOM:
+                    self.crowd.thin()
+                    loop.remove_reader(listening)
+                    loop.call_later(_PAUSE_S, self._listen, listening)
+                    return
+            else:
+                self._admit(accepted, str(address[0]))
+
+    def _admit(self, accepted: socket.socket, host: str) -> None:
+        peer = Peer(address_of(host))
+        connection = Connection(self.config, self.server_state, self.crowd, self.bounds, peer)
+        is_stranger = bool(self._networks) and not is_within(peer.address, self._networks)
+        if self.crowd.enter(connection, peer.address, Rank.STRANGER if is_stranger else Rank.GUEST):
+            connection.opening = asyncio.get_running_loop().create_task(self._open(connection, accepted))
+            connection.opening.add_done_callback(lambda opening: self._see_opened(opening, connection, accepted))
+        else:
+            accepted.close()
+
+    async def _open(self, connection: Connection, accepted: socket.socket) -> None:
+        timeout_s = self.bounds.handshake_s if self._tls else None
+        try:
+            context = self._tls.get() if self._tls else None
+            connection.generation = self._tls.changes if self._tls else 0
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: connection,
+                accepted,
+                ssl=context,
+                ssl_handshake_timeout=timeout_s,
+                ssl_shutdown_timeout=timeout_s,
+            )
+        except OSError as error:
+            self.crowd.close(Closing.HANDSHAKE)
+            if isinstance(error, ssl.SSLError):
+                self._on_refused(connection.peer, _words(error))
+
+    def _see_opened(self, opening: asyncio.Task[None], connection: Connection, accepted: socket.socket) -> None:
+        """Let go of what was not opened, be it that it was given up before that began."""
+        if opening.cancelled() or connection.transport is None:
+            self.crowd.leave(connection)
+            accepted.close()
+
+    async def _renew(self, tls: Rotating[ssl.SSLContext]) -> None:
+        """End connections that began with other certificates, once the requests that they have begun are done."""
+        while True:
+            await asyncio.sleep(self.bounds.renewal_s)
+            tls.get()
+            for each in self.crowd.members():
+                if isinstance(each, Connection) and each.transport is not None and each.generation != tls.changes:
+                    each.shutdown()
 
 
 async def serve(
     app: Any,
     listening: socket.socket,
     *,
-    tls: ssl.SSLContext | None = None,
+    tls: Rotating[ssl.SSLContext] | None = None,
+    bounds: Bounds | None = None,
+    networks: tuple[Network, ...] = (),
+    stats: ConnectionStats | None = None,
     started: Callable[[], None] = lambda: None,
+    on_refused: Callable[[Peer, str], None] = lambda peer, reason: None,
     drain_timeout_s: int = 30,
 ) -> None:
-    """Serve an ASGI application until cancelled; requests that have begun may then end within the time given."""
+    """Serve an ASGI application until cancelled; requests that have begun may then end within the time given.
+
+    Args:
+        app: The application; it finds the `Peer` as `peer` in a request's state.
+        listening: A socket that listens.
+        tls: For HTTPS, exchanged as its files are.
+        bounds: What connections are granted.
+        networks: Connections from elsewhere are the first to be given up; none: all are alike.
+        stats: Where to count connections.
+        started: Called once connections are accepted.
+        on_refused: Told of a peer that TLS was not agreed on with, and why, in words for people.
+        drain_timeout_s: For requests that have begun.
+    """
+    bounds = bounds or Bounds()
     config = uvicorn.Config(
         app,
-        http=BoundedProtocol,
+        http=HttpToolsProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -208,12 +242,19 @@ async def serve(
         access_log=False,
         proxy_headers=False,  # the peer's address is the connection's, whatever its headers say
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_keep_alive=bounds.keep_alive_s,  # type: ignore[arg-type]  # it is a delay, of any number
         timeout_graceful_shutdown=drain_timeout_s,
     )
     config.load()
-    config.ssl = tls
-    server = _Server(config, started)
+    server = Server(
+        config,
+        bounds=bounds,
+        tls=tls,
+        networks=networks,
+        stats=stats or ConnectionStats(),
+        on_started=started,
+        on_refused=on_refused,
+    )
     serving = asyncio.ensure_future(server.serve(sockets=[listening]))
     try:
         await asyncio.shield(serving)
@@ -221,3 +262,27 @@ async def serve(
         server.should_exit = True
         await serving
         raise
+
+
+def _descriptors() -> int:
+    """How many files may be open, raised where the system allows: connections must leave enough for all else."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    return _DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
+
+
+_TLS_REASONS = {
+    "CERTIFICATE_VERIFY_FAILED": "no CA of `clientCA` has signed its certificate, or it has expired",
+    "HTTP_REQUEST": "it speaks HTTP where HTTPS is spoken",
+    "UNSUPPORTED_PROTOCOL": "its TLS is older than 1.2",
+    "TLSV1_ALERT_UNKNOWN_CA": "it does not trust the CA that signed the certificate here",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "it does not take the certificate here",
+}
+
+
+def _words(error: ssl.SSLError) -> str:
+    return _TLS_REASONS.get(error.reason or "", "TLS was not agreed on")

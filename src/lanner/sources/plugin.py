@@ -30,6 +30,10 @@ class Trouble(StrEnum):
     """What came is no event, in whole or in part; the rest is evaluated."""
     RETRY = "retry"
     """The place does not answer; it is asked again."""
+    DENIED = "denied"
+    """Somebody asked again and again who has not proved to be allowed; raises an internal alert."""
+    UNUSABLE = "unusable"
+    """A file that it needs, such as a certificate, was exchanged and cannot be used; raises an internal alert."""
     IGNORED = "ignored"
     """What came is of another kind, such as a log of another component."""
 

@@ -9,12 +9,17 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from lanner.sources.auth import DENIALS, Denial, Denied, Guard, Peer, address_of
 from lanner.sources.base import MIB, Delivery, Framing, Handler, Limits, RejectedDelivery
+from lanner.sources.connection import Bounds
+from lanner.sources.crowd import ConnectionStats, site_of
+from lanner.sources.refusals import Refusals
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -44,26 +49,36 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response without a body but for a few words; `is_last` closes the connection, so that no rest is read."""
+    """A response without a body.
+
+    Attributes:
+        status: Its status.
+        reason: Why, for the log; the peer is not told. It goes on "it …".
+        headers: More headers.
+        is_last: Whether it closes the connection, so that no rest is read.
+    """
 
     status: int
-    text: bytes = b""
+    reason: str = ""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     is_last: bool = False
 
 
 OK: Final = Answer(200)
+UNAUTHORIZED: Final = Answer(401, headers=((b"www-authenticate", b"Bearer"),), is_last=True)
+FORBIDDEN: Final = Answer(403, is_last=True)
+RETRY_LATER: Final = ((b"retry-after", b"5"),)
 ANSWERS: Final[Mapping[Refusal, Answer]] = {
-    Refusal.NOT_FOUND: Answer(404, b"not found", is_last=True),
-    Refusal.METHOD: Answer(405, b"only POST", ((b"allow", b"POST"),), is_last=True),
-    Refusal.CONTENT_TYPE: Answer(415, b"content type is not application/json", is_last=True),
-    Refusal.ENCODING: Answer(415, b"content encoding is neither gzip nor identity", is_last=True),
-    Refusal.TOO_LARGE: Answer(413, b"body is larger than webhookMaxBatchSize", is_last=True),
-    Refusal.BUSY: Answer(429, b"too many bytes in flight", ((b"retry-after", b"5"),), is_last=True),
-    Refusal.SLOW: Answer(408, b"body took too long", is_last=True),
-    Refusal.DAMAGED: Answer(400, b"body is not gzip"),
-    Refusal.REJECTED: Answer(400, b"body is not audit events in JSON"),
-    Refusal.FAILED: Answer(500, b"not evaluated"),
+    Refusal.NOT_FOUND: Answer(404, "it asks for another path", is_last=True),
+    Refusal.METHOD: Answer(405, "it does not POST", ((b"allow", b"POST"),), is_last=True),
+    Refusal.CONTENT_TYPE: Answer(415, "its content type is not application/json", is_last=True),
+    Refusal.ENCODING: Answer(415, "its content encoding is neither gzip nor identity", is_last=True),
+    Refusal.TOO_LARGE: Answer(413, "its body is larger than `webhookMaxBatchSize`", is_last=True),
+    Refusal.BUSY: Answer(429, "it posts while too much is held of it or of all", RETRY_LATER, is_last=True),
+    Refusal.SLOW: Answer(408, "its body took too long", is_last=True),
+    Refusal.DAMAGED: Answer(400, "its body is not gzip"),
+    Refusal.REJECTED: Answer(400, "its body is not audit events in JSON"),
+    Refusal.FAILED: Answer(500, "its events could not be evaluated"),
 }
 
 
@@ -75,9 +90,14 @@ class WebhookStats:
     """Posts evaluated and answered with 200."""
     bytes: int = 0
     """Bytes of their bodies, as received."""
-    refused: Counter[Refusal] = field(default_factory=Counter)
+    refused: Counter[Refusal | Denial] = field(default_factory=Counter)
     in_flight_bytes: int = 0
     """Bytes held now of bodies that are being received or evaluated."""
+    connections: ConnectionStats = field(default_factory=ConnectionStats)
+
+
+def _unsaid(text: str, number: int = 0) -> None:
+    pass
 
 
 class _Refused(Exception):
@@ -92,8 +112,9 @@ class Receiver:
         path: The endpoint; compared exactly, a query is ignored.
         handle: Called with every body, whole and decompressed.
         limits: `max_batch_size` bounds a body, before and after decompression.
-        max_in_flight_bytes: Bound of all bodies that are held at a time.
-        body_timeout_s: How long a body may take to arrive.
+        bounds: How much may be in flight, and how long a body may take.
+        guard: Decides who may post; None: everybody. The applications in `extra` are for all.
+        refusals: Says who was refused.
         extra: Applications by exact path, such as for health.
         stats: Where to count.
     """
@@ -104,18 +125,20 @@ class Receiver:
         handle: Handler,
         limits: Limits,
         *,
-        max_in_flight_bytes: int = 512 * MIB,
-        body_timeout_s: float = 60.0,
+        bounds: Bounds | None = None,
+        guard: Guard | None = None,
+        refusals: Refusals | None = None,
         extra: Mapping[str, ASGIApp] | None = None,
         stats: WebhookStats | None = None,
     ) -> None:
         self._path = path
         self._handle = handle
-        self._max_body = limits.max_batch_size
-        self._max_in_flight = max(max_in_flight_bytes, limits.max_batch_size)
-        self._body_timeout_s = body_timeout_s
+        self._bounds = bounds or Bounds()
+        self._guard = guard
+        self._refusals = refusals or Refusals(_unsaid, _unsaid)
         self._extra = dict(extra or {})
         self.stats = stats or WebhookStats()
+        self._room = _Room(limits.max_batch_size, self._bounds, self.stats)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -123,30 +146,55 @@ class Receiver:
         if path != self._path and path in self._extra:
             await self._extra[path](scope, receive, send)
             return
+        peer = peer_of(scope)
         try:
-            await self._post(scope, receive)
+            self._admit(peer, scope)
+            await self._post(scope, receive, peer)
+        except Denied as denied:
+            self.stats.refused[denied.denial] += 1
+            self._refusals.denied(peer, _told(denied))
+            await _answer(send, FORBIDDEN if denied.denial.is_known else UNAUTHORIZED)
         except _Refused as refused:
             self.stats.refused[refused.refusal] += 1
-            if refused.refusal in ANSWERS:
-                await _answer(send, ANSWERS[refused.refusal])
+            if answer := ANSWERS.get(refused.refusal):
+                self._refusals.refused(peer, answer.reason)
+                await _answer(send, answer)
         else:
+            peer.is_known = True
             await _answer(send, OK)
 
-    async def _post(self, scope: Scope, receive: Receive) -> None:
-        is_gzip = self._check(scope)
-        with self._body() as body:
-            try:
-                async with asyncio.timeout(self._body_timeout_s):
-                    await _collect(receive, body)
-            except TimeoutError:
-                raise _Refused(Refusal.SLOW) from None
+    def _admit(self, peer: Peer, scope: Scope) -> None:
+        if self._guard is not None:
+            self._guard.check(peer, authorization_of(scope))
+
+    async def _post(self, scope: Scope, receive: Receive, peer: Peer) -> None:
+        is_gzip = self._check(scope, peer)
+        with self._room.post(), self._room.body(peer) as body:
+            await self._collect(receive, body)
             size = body.size
             if not is_gzip:
                 await self._deliver(body, scope, size)
                 return
-            with self._body() as plain:
+            with self._room.body(peer) as plain:
                 await _decompress(body, plain)
                 await self._deliver(plain, scope, size)
+
+    async def _collect(self, receive: Receive, body: _Body) -> None:
+        """Receive a body, as long as it does not come too slowly."""
+        bounds, is_more = self._bounds, True
+        began = asyncio.get_running_loop().time()
+        while is_more:
+            allowed_s = min(bounds.body_s, bounds.body_grace_s + body.size / bounds.body_rate)
+            try:
+                async with asyncio.timeout_at(began + allowed_s):
+                    message = await receive()
+            except TimeoutError:
+                raise _Refused(Refusal.SLOW) from None
+            if message["type"] == "http.disconnect":
+                raise _Refused(Refusal.DISCONNECTED)
+            if part := message.get("body", b""):
+                body.add(part)
+            is_more = message.get("more_body", False)
 
     async def _deliver(self, body: _Body, scope: Scope, size: int) -> None:
         host, port = scope["client"] or ("", 0)
@@ -160,7 +208,7 @@ class Receiver:
         self.stats.posts += 1
         self.stats.bytes += size
 
-    def _check(self, scope: Scope) -> bool:
+    def _check(self, scope: Scope, peer: Peer) -> bool:
         """Refuse what can be refused by its head; whether the body is compressed."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
         if scope["path"] != self._path:
@@ -174,20 +222,61 @@ class Receiver:
             raise _Refused(Refusal.ENCODING)
         # Announced bytes are only compared, not set aside: a peer that announces much and sends nothing must not
         # keep others out.
-        self._body().admit(int(headers.get(b"content-length", b"0")))
+        self._room.body(peer).admit(int(headers.get(b"content-length", b"0")))
         return encoding == b"gzip"
 
-    def _body(self) -> _Body:
-        return _Body(self._max_body, self._max_in_flight, self.stats)
+
+def authorization_of(scope: Scope) -> list[bytes]:
+    """The values of a request's headers of that name."""
+    return [value for name, value in scope["headers"] if name == b"authorization"]
+
+
+def peer_of(scope: Scope) -> Peer:
+    """Who asks; a server that is not Lanner's own knows the address alone."""
+    host, _ = scope["client"] or ("", 0)
+    peer: Peer = scope.get("state", {}).get("peer") or Peer(address_of(host))
+    return peer
+
+
+def _told(denied: Denied) -> str:
+    names = f", which is {', '.join(denied.names)}" if denied.names else ""
+    return f"{DENIALS[denied.denial]}{names}"
+
+
+class _Room:
+    """What is held of posts: in all, and of each site, so that one alone cannot take all."""
+
+    def __init__(self, max_body: int, bounds: Bounds, stats: WebhookStats) -> None:
+        self.max_body = max_body
+        self.max_bytes = max(bounds.in_flight_bytes, max_body)
+        self.max_of_site = max(self.max_bytes * 3 // 4, max_body)
+        self.of_sites: Counter[Hashable] = Counter()
+        self.stats = stats
+        self._max_posts = bounds.posts
+        self._posts = 0
+
+    @contextmanager
+    def post(self) -> Iterator[None]:
+        """Count one for as long as it is received and evaluated."""
+        if self._posts >= self._max_posts:
+            raise _Refused(Refusal.BUSY)
+        self._posts += 1
+        try:
+            yield
+        finally:
+            self._posts -= 1
+
+    def body(self, peer: Peer) -> _Body:
+        """An empty body."""
+        return _Body(self, site_of(peer.address))
 
 
 class _Body:
     """The parts of one body, counted as in flight while they are held."""
 
-    def __init__(self, max_size: int, max_in_flight: int, stats: WebhookStats) -> None:
-        self._max_size = max_size
-        self._max_in_flight = max_in_flight
-        self._stats = stats
+    def __init__(self, room: _Room, site: Hashable) -> None:
+        self._room = room
+        self._site = site
         self.parts: list[bytes] = []
         self.size = 0
 
@@ -195,36 +284,33 @@ class _Body:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._stats.in_flight_bytes -= self.size
+        room = self._room
+        room.stats.in_flight_bytes -= self.size
+        room.of_sites[self._site] -= self.size
+        if not room.of_sites[self._site]:
+            del room.of_sites[self._site]
 
     def admit(self, more: int) -> None:
         """Refuse bytes that there is no room for."""
-        if self.size + more > self._max_size:
+        room = self._room
+        if self.size + more > room.max_body:
             raise _Refused(Refusal.TOO_LARGE)
-        if self._stats.in_flight_bytes + more > self._max_in_flight:
+        is_full = room.stats.in_flight_bytes + more > room.max_bytes
+        if is_full or room.of_sites[self._site] + more > room.max_of_site:
             raise _Refused(Refusal.BUSY)
 
     def add(self, part: bytes) -> None:
+        """Take a part."""
         self.admit(len(part))
         self.parts.append(part)
         self.size += len(part)
-        self._stats.in_flight_bytes += len(part)
+        self._room.stats.in_flight_bytes += len(part)
+        self._room.of_sites[self._site] += len(part)
 
     def join(self) -> bytes:
         """The whole body; its parts are let go of."""
         parts, self.parts = self.parts, []
         return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-async def _collect(receive: Receive, body: _Body) -> None:
-    is_more = True
-    while is_more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Refused(Refusal.DISCONNECTED)
-        if part := message.get("body", b""):
-            body.add(part)
-        is_more = message.get("more_body", False)
 
 
 async def _decompress(body: _Body, plain: _Body) -> None:
@@ -249,10 +335,8 @@ async def _decompress(body: _Body, plain: _Body) -> None:
 
 
 async def _answer(send: Send, answer: Answer) -> None:
-    headers = [(b"content-length", str(len(answer.text)).encode()), *answer.headers]
-    if answer.text:
-        headers.append((b"content-type", b"text/plain"))
+    headers = [(b"content-length", b"0"), *answer.headers]
     if answer.is_last:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.text})
+    await send({"type": "http.response.body", "body": b""})

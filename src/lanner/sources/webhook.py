@@ -7,13 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-from lanner.sources.base import MIB, Handler, Limits, SourceError
-from lanner.sources.listener import bind, serve, tls_context
+from lanner.sources.auth import Access, Guard
+from lanner.sources.base import Handler, Limits, SourceError
+from lanner.sources.connection import Bounds
+from lanner.sources.listener import bind, serve
+from lanner.sources.plugin import Trouble
 from lanner.sources.receiver import ASGIApp, Receiver, WebhookStats
+from lanner.sources.refusals import Refusals
+from lanner.sources.tls import TlsFiles
+
+_LOG = logging.getLogger(__name__)
 
 DEFAULT_CERTIFICATE = "/etc/falco/falco.pem"
 
@@ -31,10 +39,17 @@ class WebhookOptions:
     certificate: str = DEFAULT_CERTIFICATE
     key: str | None = None
     limits: Limits = field(default_factory=Limits)
+    access: Access = field(default_factory=Access)
 
     @classmethod
     def from_url(
-        cls, url: str, *, certificate: str = DEFAULT_CERTIFICATE, key: str | None = None, limits: Limits | None = None
+        cls,
+        url: str,
+        *,
+        certificate: str = DEFAULT_CERTIFICATE,
+        key: str | None = None,
+        limits: Limits | None = None,
+        access: Access | None = None,
     ) -> WebhookOptions:
         """Read an address of Falco's `open_params`: `http(s)://host:port/path`.
 
@@ -58,7 +73,18 @@ class WebhookOptions:
             certificate=certificate,
             key=key,
             limits=limits or Limits(),
+            access=access or Access(),
         )
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether nobody can post without proving who it is; over HTTP a token can be read on its way."""
+        return self.is_loopback or (self.is_tls and self.access.asks)
+
+    @property
+    def tls_files(self) -> TlsFiles | None:
+        """What its TLS is made of; None: it has none."""
+        return TlsFiles(self.certificate, self.key, self.access.client_ca) if self.is_tls else None
 
     @property
     def is_loopback(self) -> bool:
@@ -75,13 +101,13 @@ class WebhookSource:
     Args:
         options: Where and how to listen.
         limits: Bounds, when they are not those of `options`.
-        max_in_flight_bytes: Bound of all bodies held at a time; beyond it the API server is asked to wait.
-        body_timeout_s: How long a body may take to arrive.
+        bounds: What connections and posts are granted.
         drain_timeout_s: How long posts that have begun may take once the source is cancelled.
         extra: Applications for other paths on the same port.
         is_shared: Whether other processes may listen on the same port.
         stats: Where to count.
         on_started: Told host and port once connections are accepted.
+        on_trouble: Told of trouble that it goes on after, as `Context.tell`.
     """
 
     def __init__(
@@ -89,13 +115,13 @@ class WebhookSource:
         options: WebhookOptions,
         limits: Limits | None = None,
         *,
-        max_in_flight_bytes: int = 512 * MIB,
-        body_timeout_s: float = 60.0,
+        bounds: Bounds | None = None,
         drain_timeout_s: int = 30,
         extra: Mapping[str, ASGIApp] | None = None,
         is_shared: bool = False,
         stats: WebhookStats | None = None,
         on_started: Callable[[str, int], None] = lambda host, port: None,
+        on_trouble: Callable[..., None] = lambda trouble, text, times=1: None,
     ) -> None:
         self.options = options
         self.stats = stats or WebhookStats()
@@ -104,12 +130,12 @@ class WebhookSource:
         self.started = asyncio.Event()
         """Set while connections are accepted."""
         self._limits = limits or options.limits
-        self._max_in_flight_bytes = max_in_flight_bytes
-        self._body_timeout_s = body_timeout_s
+        self._bounds = bounds or Bounds()
         self._drain_timeout_s = drain_timeout_s
         self._extra = extra
         self._is_shared = is_shared
         self._on_started = on_started
+        self._on_trouble = on_trouble
 
     async def run(self, handle: Handler) -> None:
         """Serve until cancelled; posts that have begun are then finished.
@@ -117,14 +143,16 @@ class WebhookSource:
         Raises:
             SourceError: the address is not to be had, or certificate and key are not usable.
         """
-        options = self.options
-        tls = tls_context(options.certificate, options.key) if options.is_tls else None
+        options, access = self.options, self.options.access
+        tls = options.tls_files.rotating(self._unusable) if options.tls_files else None
+        refusals = Refusals(lambda text: _LOG.warning("%s", text), self._denied)
         receiver = Receiver(
             options.path,
             handle,
             self._limits,
-            max_in_flight_bytes=self._max_in_flight_bytes,
-            body_timeout_s=self._body_timeout_s,
+            bounds=self._bounds,
+            guard=Guard(access, self._unusable),
+            refusals=refusals,
             extra=self._extra,
             stats=self.stats,
         )
@@ -137,11 +165,27 @@ class WebhookSource:
 
         try:
             self.address = host, port
-            await serve(receiver, listening, tls=tls, started=started, drain_timeout_s=self._drain_timeout_s)
+            await serve(
+                receiver,
+                listening,
+                tls=tls,
+                bounds=self._bounds,
+                networks=access.networks,
+                stats=self.stats.connections,
+                started=started,
+                on_refused=refusals.refused,
+                drain_timeout_s=self._drain_timeout_s,
+            )
         finally:
             self.address = None
             self.started.clear()
             listening.close()
+
+    def _denied(self, text: str, times: int) -> None:
+        self._on_trouble(Trouble.DENIED, text, times)
+
+    def _unusable(self, text: str, help_text: str | None) -> None:
+        self._on_trouble(Trouble.UNUSABLE, f"{text}; {help_text}" if help_text else text)
 
 
 def url_of(options: WebhookOptions, host: str, port: int) -> str:

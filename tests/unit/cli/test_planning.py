@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -39,16 +40,120 @@ def issue(folder: Path) -> None:
     new.replace(folder / "tls.pem")
 
 
-def test_a_renewed_certificate_makes_another_source_and_other_health(settings: Settings, tmp_path: Path) -> None:
+def test_a_renewed_certificate_leaves_source_and_health_as_they_are(settings: Settings, tmp_path: Path) -> None:
     def plan() -> Plan:
         return Planner(Wishes(), Console(quiet=True), SharedDescriptor(1)).plan(settings)
 
     issue(tmp_path)
-    first, again = plan(), plan()
-    issue(tmp_path)
-    renewed = plan()
-    assert first.sources[0].made_of == again.sources[0].made_of != renewed.sources[0].made_of
-    assert first.web == again.web != renewed.web
+    first = plan()
+    issue(tmp_path)  # which is taken by those that listen
+    again = plan()
+    assert first.sources[0].made_of == again.sources[0].made_of
+    assert first.web == again.web
+
+
+ACCESS = """
+sources:
+  - name: api
+    open_params: {address}
+    init_config: {options}
+"""
+
+
+def access(rules: Path, folder: Path, address: str, **options: object) -> Plan:
+    """The plan for a webhook with these options; the files that they name are there."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(folder / "ca.pem"))
+    ca.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(folder / "tls.pem"))
+    (folder / "tokens").write_text("prod " + "t" * 32)
+    options |= {"sslCertificate": str(folder / "tls.pem")}
+    file = folder / "lanner.yaml"
+    text = ACCESS.format(address=address, options=json.dumps(options).replace("HERE", str(folder)))
+    file.write_text(f"rules_files: [{rules}]\n" + text)
+    loaded = load_config(str(file), environment={})
+    assert not loaded.diagnostics
+    assert loaded.config is not None
+    return Planner(Wishes(), Console(quiet=True), SharedDescriptor(1)).plan(settings_of(loaded, loaded.config))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"clientCA": "HERE/ca.pem"},
+        {"tokenFile": "HERE/tokens"},
+        {"clientCA": "HERE/ca.pem", "tokenFile": "HERE/tokens", "clientAuth": "any"},
+        {"clientca": "HERE/ca.pem", "allowedClients": ["CN:api-*"], "allowedNetworks": ["10.0.0.0/8"]},
+    ],
+)
+def test_who_asks_for_credentials_over_https_may_listen_for_others(
+    rules: Path, tmp_path: Path, options: dict[str, object]
+) -> None:
+    [source] = access(rules, tmp_path, "https://:9765/k8s-audit", **options).sources
+    assert source.warning == ""
+    assert source.webhook is not None
+    assert source.webhook.access.asks
+
+
+@pytest.mark.parametrize(
+    ("address", "options", "why"),
+    [
+        ("http://:9765/x", {}, "nothing asks who posts"),
+        ("https://:9765/x", {}, "nothing asks who posts"),
+        ("https://0.0.0.0:9765/x", {"allowedNetworks": ["10.0.0.0/8"]}, "nothing asks who posts"),
+        ("http://192.0.2.1:9765/x", {"tokenFile": "HERE/tokens"}, "tokens can be read on their way over http"),
+    ],
+)
+def test_all_others_may_not_unless_it_is_wanted(
+    rules: Path, tmp_path: Path, address: str, options: dict[str, object], why: str
+) -> None:
+    with pytest.raises(Failure) as caught:
+        access(rules, tmp_path, address, **options)
+    assert caught.value.message == f"`{address}` is open to other machines, and {why}"
+    assert "clientCA" in str(caught.value.help)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"clientCA": "HERE/none"}, "none`: no such file"),
+        ({"clientCA": "HERE/tokens"}, "tokens`: no certificate of a CA"),
+        ({"tokenFile": "HERE/none"}, "none`: no such file"),
+        ({"tokenFile": "HERE/tls.pem"}, "tls.pem`: line 1 is no token"),
+    ],
+)
+def test_files_of_credentials_that_cannot_be_used_are_told_before_it_starts(
+    rules: Path, tmp_path: Path, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(Failure) as caught:
+        access(rules, tmp_path, "https://:9765/x", **options)
+    assert caught.value.message.endswith(message)
+    assert "PRIVATE KEY" not in caught.value.message
+
+
+def test_client_certificates_need_https(rules: Path, tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="client certificates are shown over HTTPS only"):
+        access(rules, tmp_path, "http://127.0.0.1:9765/x", clientCA="HERE/ca.pem")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"clientAuth": "none"}, "clientAuth"),
+        ({"allowedNetworks": ["10.0.0.1/8"]}, "`10.0.0.1/8` is no network"),
+        ({"clientCA": "x", "allowedClients": ["api"]}, "`api` names no client"),
+        ({"allowedClients": ["CN:api"]}, "`CN:api` in `allowedClients` fits nobody, because there is no `clientCA`"),
+        ({"clientCA": "x", "allowedClients": ["token:x"]}, "because there is no `tokenFile`"),
+        ({"tokenfil": "x"}, "no option `tokenfil`"),
+    ],
+)
+def test_options_that_cannot_be_understood_are_told_with_their_place(
+    tmp_path: Path, options: dict[str, object], message: str
+) -> None:
+    file = tmp_path / "lanner.yaml"
+    file.write_text(ACCESS.format(address="https://:9765/x", options=json.dumps(options)))
+    [problem] = load_config(str(file), environment={}).diagnostics
+    assert message in problem.message
+    assert problem.span is not None
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,8 @@ def rich() -> Snapshot:
         restarts=112,
         refused=Counter(busy=113),
         troubles=Counter(gap=127),
+        connections=128,
+        closed=Counter(crowded=129),
         in_flight_bytes=114,
         lag_s=115.5,
         last_at_s=116.5,
@@ -137,6 +139,8 @@ VALUES: dict[str, Mapping[tuple[tuple[str, str], ...], float] | float] = {
         (("kind", each.value), ("source", "webhook")): 127 if each is Trouble.GAP else 0 for each in Trouble
     },
     "lanner_source_in_flight_bytes": {(("source", "webhook"),): 114},
+    "lanner_source_connections": {(("source", "webhook"),): 128},
+    "lanner_source_connections_closed_total": {(("reason", "crowded"), ("source", "webhook")): 129},
     "lanner_source_lag_seconds": {(("source", "webhook"),): 115.5},
     "lanner_source_last_event_timestamp_seconds": {(("source", "webhook"),): 116.5},
     "lanner_source_state": {

@@ -14,8 +14,9 @@ import httpx
 import pytest
 import trustme
 
-from lanner.sources import listener
 from lanner.sources.base import Delivery, Framing, Handler, Limits, RejectedDelivery, SourceError
+from lanner.sources.connection import Bounds
+from lanner.sources.crowd import Closing
 from lanner.sources.receiver import Receive, Refusal, Scope, Send
 from lanner.sources.webhook import DEFAULT_CERTIFICATE, WebhookOptions, WebhookSource
 
@@ -268,7 +269,7 @@ def test_a_body_that_comes_too_slowly_is_refused() -> None:
         answer = await raw(source, head(100) + b"{")
         assert answer.startswith(b"HTTP/1.1 408 ")
 
-    source = WebhookSource(LOCAL, body_timeout_s=0.05)
+    source = WebhookSource(LOCAL, bounds=Bounds(body_s=0.05))
     with_source(source, Keep(), client)
     assert (dict(source.stats.refused), source.stats.in_flight_bytes) == ({Refusal.SLOW: 1}, 0)
 
@@ -289,7 +290,7 @@ def test_beyond_the_bytes_in_flight_the_client_is_asked_to_wait() -> None:
         assert (await first).status_code == 200
         assert (await http.post("/k8s-audit", content=b"x" * 200, headers=JSON)).status_code == 200
 
-    source = WebhookSource(LOCAL, Limits(max_batch_size=1000), max_in_flight_bytes=1000)
+    source = WebhookSource(LOCAL, Limits(max_batch_size=1000), bounds=Bounds(in_flight_bytes=1000))
     with_source(source, handle, client)
     assert dict(source.stats.refused) == {Refusal.BUSY: 1}
 
@@ -303,7 +304,7 @@ def test_announced_bytes_that_do_not_come_keep_nobody_out() -> None:
         assert (await http.post("/k8s-audit", content=b"x" * 900, headers=JSON)).status_code == 200
         writer.close()
 
-    with_source(WebhookSource(LOCAL, Limits(max_batch_size=1000), max_in_flight_bytes=1000), Keep(), client)
+    with_source(WebhookSource(LOCAL, Limits(max_batch_size=1000), bounds=Bounds(in_flight_bytes=1000)), Keep(), client)
 
 
 def test_a_client_that_goes_away_is_counted_and_not_delivered() -> None:
@@ -343,33 +344,56 @@ def test_all_that_is_not_body_is_bounded(request_: bytes) -> None:
             answer = await raw(source, request_)
         assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
 
-    with_source(WebhookSource(LOCAL, body_timeout_s=5), keep, client)
+    with_source(WebhookSource(LOCAL, bounds=Bounds(body_s=5)), keep, client)
     assert keep.deliveries == []
 
 
 @pytest.mark.parametrize("start", [b"", b"POST /k8s-audit HTTP/1.1\r\nHost:"], ids=["silent", "slow head"])
-def test_a_connection_without_a_request_is_closed(start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "HEAD_TIMEOUT_S", 0.05)
-
+def test_a_connection_without_a_request_is_closed(start: bytes) -> None:
     async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
         with suppress(ConnectionError):
             assert await raw(source, start) == b""
 
-    with_source(WebhookSource(LOCAL), Keep(), client)
+    source = WebhookSource(LOCAL, bounds=Bounds(head_s=0.05))
+    with_source(source, Keep(), client)
+    assert source.stats.connections.closed == {Closing.SLOW: 1}
 
 
-def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 1)
-
+def test_a_connection_too_many_takes_the_place_of_an_idle_one() -> None:
     async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        assert source.address is not None
+        idle, writer = await asyncio.open_connection("127.0.0.1", source.address[1])
+        while not source.stats.connections.open:
+            await asyncio.sleep(0)
         assert (await http.post("/k8s-audit", content=BODY, headers=JSON)).status_code == 200
         with suppress(ConnectionError):
-            assert await raw(source, head(2, "Connection: close") + b"{}") == b""
-        assert (await http.post("/k8s-audit", content=BODY, headers=JSON)).status_code == 200
+            assert await idle.read() == b""
+        assert source.stats.connections.open == 1
+        writer.close()
 
-    source = WebhookSource(LOCAL)
+    source = WebhookSource(LOCAL, bounds=Bounds(connections=1))
     with_source(source, Keep(), client)
-    assert source.stats.posts == 2
+    assert source.stats.connections.closed == {Closing.CROWDED: 1}
+
+
+def test_a_connection_too_many_is_refused_while_all_others_are_in_use() -> None:
+    entered, release = asyncio.Event(), asyncio.Event()
+
+    async def handle(delivery: Delivery) -> None:
+        entered.set()
+        await release.wait()
+
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        posting = asyncio.ensure_future(http.post("/k8s-audit", content=BODY, headers=JSON))
+        await entered.wait()
+        with suppress(ConnectionError):
+            assert await raw(source, head(2, "Connection: close") + b"{}") == b""
+        release.set()
+        assert (await posting).status_code == 200
+
+    source = WebhookSource(LOCAL, bounds=Bounds(connections=1))
+    with_source(source, handle, client)
+    assert source.stats.posts == 1
 
 
 def test_requests_on_one_connection_each_begin_a_new_count() -> None:

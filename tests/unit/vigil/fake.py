@@ -20,7 +20,8 @@ from typing import Any
 import httpx
 import trustme
 
-from lanner.sources.listener import serve, tls_context
+from lanner.sources.listener import serve
+from lanner.sources.tls import TlsFiles
 
 MAX_BATCH = 400
 BATCH_S = 30.0
@@ -227,7 +228,7 @@ class FakeApiServer:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await self.answer(scope, receive, send)
 
-        tls = tls_context(str(folder / "apiserver.pem"), None)
+        tls = TlsFiles(str(folder / "apiserver.pem")).rotating()
         serving = asyncio.ensure_future(serve(app, listening, tls=tls, started=started.set, drain_timeout_s=1))
         try:
             async with httpx.AsyncClient(trust_env=False) as self._client:

@@ -5,12 +5,13 @@ Source: Falco plugins, k8saudit 0.18.0 (names and meaning of options, forms of `
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 from msgspec import Meta
 
+from lanner.sources.auth import CERTIFICATE_KINDS, Access, Client, Network, client_of, network_of
 from lanner.sources.base import Limits, Source, SourceError
 from lanner.sources.follow import FollowSource, StdinSource
 from lanner.sources.plugin import Context, Plugin
@@ -38,6 +39,48 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         int, Meta(description="Largest body of a post in bytes; a larger one is refused.", ge=1)
     ] = Limits().max_batch_size
     use_async: Annotated[bool, Meta(description="Accepted, without effect.")] = True
+    client_ca: Annotated[
+        str, Meta(description="PEM file with the CAs of client certificates: who posts needs one (Lanner's own).")
+    ] = msgspec.field(default="", name="clientCA")
+    token_file: Annotated[
+        str,
+        Meta(description="File with a bearer token a line, alone or after a name: who posts needs one (Lanner's own)."),
+    ] = ""
+    client_auth: Annotated[
+        Literal["all", "any"],
+        Meta(description="With both, whether certificate and token must hold, or one is enough (Lanner's own)."),
+    ] = "all"
+    allowed_clients: Annotated[
+        list[str],
+        Meta(
+            description="Who may post, such as `CN:kube-apiserver-*`, `URI:spiffe://prod/*`, `token:prod`, each with "
+            "` from NETWORK` or without; none: all that are authenticated (Lanner's own)."
+        ),
+    ] = []
+    allowed_networks: Annotated[
+        list[str], Meta(description="Networks that posts may come from; none: any (Lanner's own).")
+    ] = []
+
+    def __post_init__(self) -> None:
+        """See that entries can be understood, and can fit somebody.
+
+        Raises:
+            ValueError: One does not.
+        """
+        self.networks()
+        for client in self.clients():
+            kind = client.pattern.partition(":")[0]
+            key, value = ("clientCA", self.client_ca) if kind in CERTIFICATE_KINDS else ("tokenFile", self.token_file)
+            if not value:
+                raise ValueError(f"`{client.pattern}` in `allowedClients` fits nobody, because there is no `{key}`")
+
+    def clients(self) -> tuple[Client, ...]:
+        """The entries of `allowedClients`."""
+        return tuple(map(client_of, self.allowed_clients))
+
+    def networks(self) -> tuple[Network, ...]:
+        """The entries of `allowedNetworks`."""
+        return tuple(map(network_of, self.allowed_networks))
 
 
 def listening(open_params: str, options: Options) -> WebhookOptions | None:
@@ -49,12 +92,23 @@ def listening(open_params: str, options: Options) -> WebhookOptions | None:
     address = open_params or DEFAULT_ADDRESS
     if not address.startswith(("http://", "https://")):
         return None
-    return WebhookOptions.from_url(
+    found = WebhookOptions.from_url(
         address,
         certificate=options.ssl_certificate or DEFAULT_CERTIFICATE,
         key=options.ssl_key or None,
         limits=_limits(options),
+        access=Access(
+            client_ca=options.client_ca or None,
+            token_file=options.token_file or None,
+            needs_all=options.client_auth == "all",
+            clients=options.clients(),
+            networks=options.networks(),
+        ),
     )
+    if options.client_ca and not found.is_tls:
+        help_text = "write `https://`, or leave `clientCA` out"
+        raise SourceError(address, "client certificates are shown over HTTPS only", help_text, action="listen on")
+    return found
 
 
 def open_source(open_params: str, options: Options, context: Context) -> Source:
@@ -65,7 +119,11 @@ def open_source(open_params: str, options: Options, context: Context) -> Source:
     """
     webhook = listening(open_params, options)
     if webhook is not None:
-        return WebhookSource(webhook, on_started=lambda host, port: _tell(context, webhook, host, port))
+        return WebhookSource(
+            webhook,
+            on_started=lambda host, port: _tell(context, webhook, host, port),
+            on_trouble=context.tell,
+        )
     if open_params == STDIN:
         return StdinSource(_limits(options), context)
     return FollowSource(_path(open_params), _limits(options), context)
