@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -32,7 +33,8 @@ _HEAD = "Exceptions that `lanner tune` proposes: read them, then load this file 
 
 
 @click.command("tune")
-@click.argument("paths", metavar="ALERTS…", nargs=-1, required=True)
+@click.argument("paths", metavar="[ALERTS]…", nargs=-1)
+@click.option("--store", metavar="URL", help="Read the alerts of this store: `sqlite:////PATH` or `postgresql://…`.")
 @rules_option
 @click.option(
     "--events", metavar="PATH", multiple=True, help="A log: say how many of its alerts would be left; repeatable."
@@ -55,6 +57,7 @@ def tune(
     context: click.Context,
     *,
     paths: tuple[str, ...],
+    store: str | None,
     rules_files: tuple[str, ...],
     events: tuple[str, ...],
     against: tuple[str, ...],
@@ -66,12 +69,15 @@ def tune(
 ) -> None:
     """Propose exceptions from past alerts.
 
-    ALERTS is a file of alerts as JSON, as Lanner, Falco and falcosidekick write them, a folder, a glob pattern or `-`.
+    ALERTS is a file of alerts as JSON, as Lanner, Falco and falcosidekick write them, a folder, a glob pattern or `-`;
+    without it, the alerts are those of the store that `lanner run` writes to.
     The proposal is a rule file for standard output; the table beside it is on standard error.
     """
     console = Console(quiet=quiet, color=color)
     tuner = _Tuner.of(rules_files, write, console)
-    found = tuner.propose(tuner.alerts(paths), least)
+    if paths and store is not None:
+        raise Failure("alerts are given, and a store", "name one of them")
+    found = tuner.propose(tuner.alerts(paths) if paths else _stored(store), least)
     if against:
         found.missed = tuner.effect(against, found.rows)
         found.rows = tuner.harmless(against, [row for row in found.rows if not found.missed.missed[row]], found.missed)
@@ -290,6 +296,31 @@ class _Tuner:
     def _on_error(self, error: SourceError) -> None:
         report(str(error), help=error.help, file=error.path, reason=error.reason)
         self.unreadable += 1
+
+
+def _stored(url: str | None) -> Iterator[PastAlert]:
+    """The alerts of the store at a URL, or at the usual place.
+
+    Raises:
+        Failure: It cannot be read, or holds none.
+    """
+    from lanner.store.errors import StoreError  # noqa: PLC0415 - heavy, and only this needs it
+    from lanner.store.place import locate, usual  # noqa: PLC0415 - as above
+    from lanner.tuning.stored import stored_alerts  # noqa: PLC0415 - as above
+
+    try:
+        place = locate(url) if url is not None else usual(os.environ, os.geteuid())
+    except StoreError as error:
+        raise Failure(f"cannot use `--store`: {error}", error.help) from None
+    number = 0
+    try:
+        for alert in stored_alerts(place):
+            number += 1
+            yield alert
+    except StoreError as error:
+        raise Failure(f"cannot read the store `{place.name}`: {error}", error.help, ExitCode.FAILED) from None
+    if not number:
+        raise Failure(f"there is no alert in the store `{place.name}`", code=ExitCode.FAILED)
 
 
 def _comparison(row: Row) -> str:

@@ -1,10 +1,16 @@
 """`lanner tune`."""
 
+import asyncio
 import gzip
 import json
 from pathlib import Path
 
 import pytest
+
+from lanner import Engine, compile_rules, load_rules
+from lanner.engine.alert import Finding
+from lanner.store.place import held, locate
+from lanner.store.store import Store
 
 from .conftest import RULES, Lanner, event
 
@@ -214,3 +220,52 @@ def test_an_exception_is_tried_and_not_only_compared(lanner: Lanner, tmp_path: P
     ran = lanner("tune", "-r", rules, alerts, "--against", attack)
     assert (ran.code, ran.out) == (0, "")
     assert "not proposed: silences 1 alert of the attack" in ran.err
+
+
+def store_of(path: Path, base: Path, log: Path) -> None:
+    """A store with the alerts of a log."""
+    loaded = load_rules([base]).rules
+    assert loaded
+    alerts = Engine(compile_rules(loaded)).process(log.read_bytes()).alerts
+    with held(locate(f"sqlite:///{path}")) as place:
+        store = Store(place)
+        asyncio.run(store.put([Finding.of(alert, b"%d" % number) for number, alert in enumerate(alerts)]))
+        store.close()
+
+
+def test_alerts_are_read_from_a_store(lanner: Lanner, base: Path, alerts: Path, log: Path, tmp_path: Path) -> None:
+    store_of(tmp_path / "alerts.db", base, log)
+    of_file = lanner("tune", "-r", base, alerts, "--events", log)
+    of_store = lanner("tune", "-r", base, "--store", f"sqlite:///{tmp_path}/alerts.db", "--events", log)
+    assert (of_store.code, of_store.out, of_store.err) == (0, of_file.out, of_file.err)
+    assert "2 exceptions would have silenced 32 alerts" in of_store.err
+
+
+def test_without_alerts_those_of_the_usual_store_are_read(
+    lanner: Lanner, base: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANNER_STATE_DIR", str(tmp_path / "state"))
+    ran = lanner("tune", "-r", base)
+    assert (ran.code, ran.out) == (1, "")
+    assert f"error: cannot read the store `{tmp_path}/state/alerts.db`: there is none\n" in ran.err
+    assert not (tmp_path / "state").exists()
+    store_of(tmp_path / "state" / "alerts.db", base, log)
+    assert "- [bot, dev]\n" in lanner("tune", "-r", base).out
+
+
+def test_what_is_no_store_is_told(lanner: Lanner, base: Path, alerts: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.db").write_text("no database" * 100)
+    (tmp_path / "empty.db").touch()
+    store_of(tmp_path / "none.db", base, tmp_path / "empty.db")
+    for name, code, why in (
+        ("sqlite:////{}/text.db", 1, "file is not a database"),
+        ("sqlite:////{}/empty.db", 1, "it is no store of this version of Lanner"),
+        ("sqlite:////{}/none.db", 1, "there is no alert in the store"),
+        ("mysql://me:secret@host/x", 2, "cannot use `--store`: neither SQLite in a file nor PostgreSQL"),
+    ):
+        ran = lanner("tune", "-r", base, "--store", name.format(tmp_path))
+        assert (ran.code, ran.out) == (code, ""), name
+        assert why in ran.err
+        assert "secret" not in ran.err
+    ran = lanner("tune", "-r", base, "--store", "sqlite:////x", alerts)
+    assert (ran.code, ran.err) == (2, "error: alerts are given, and a store\n  help: name one of them\n")
