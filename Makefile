@@ -17,7 +17,7 @@ help: ## list these targets
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[eks,gke,kafka,notify,ovh]' --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[aks,eks,gke,kafka,notify,ovh]' --group dev
 	@touch $@
 
 $(READY_FOR_DOCS): $(READY)

@@ -71,7 +71,8 @@ def init(
     For a cluster of your own: the audit policy, the webhook's kubeconfig, the API server's configuration, and
     manifests for Lanner. For a managed one: the commands that lead its log to Lanner, and Lanner's configuration.
     Their names are given with --name: project, cluster, topic, subscription, sink, account (gke); region, cluster,
-    policy (eks); group, cluster, hub_namespace, hub, storage, container (aks); project, cluster, stream (ovh).
+    policy (eks); group, cluster, hub_namespace, hub, consumer_group, storage, container (aks); project, cluster,
+    stream (ovh).
     """
     if (distribution is None) == (provider is None):
         raise Failure("give one of `--distribution` and `--provider`", "`lanner init --help` lists them")

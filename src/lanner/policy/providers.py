@@ -107,6 +107,7 @@ _AKS = Provider(
     notes=(
         "Category `kube-audit` has all events, `kube-audit-admin` all but get and list, which rules about reads need.",
         "Bodies that are too large are replaced by the text `skipped-too-big-size-object`.",
+        "Azure Monitor hands events on with a delay, at times of minutes.",
     ),
 )
 _OVH = Provider(

@@ -102,6 +102,8 @@ cluster_id=$(az aks show --resource-group "$group" --name "$cluster" --query id 
 az eventhubs namespace create --resource-group "$group" --name "$hub_namespace" --location "$location" --sku Standard
 az eventhubs eventhub create --resource-group "$group" --namespace-name "$hub_namespace" --name "$hub" \\
   --partition-count 4
+az eventhubs eventhub consumer-group create --resource-group "$group" --namespace-name "$hub_namespace" \\
+  --eventhub-name "$hub" --name "$consumer_group"
 az eventhubs namespace authorization-rule create --resource-group "$group" --namespace-name "$hub_namespace" \\
   --name diagnostics --rights Send Listen Manage
 az eventhubs namespace authorization-rule create --resource-group "$group" --namespace-name "$hub_namespace" \\
@@ -115,9 +117,12 @@ az monitor diagnostic-settings create --name lanner --resource "$cluster_id" --e
 az storage account create --resource-group "$group" --name "$storage" --location "$location" --sku Standard_LRS
 az storage container create --account-name "$storage" --name "$container" --auth-mode login
 
-# Lanner takes two secrets from its environment:
-# AZURE_EVENTHUB: az eventhubs namespace authorization-rule keys list --name lanner ... --query primaryConnectionString
-# AZURE_STORAGE: az storage account show-connection-string ...
+# Lanner takes two secrets from its environment. These commands print them, in this order:
+echo "AZURE_EVENTHUB and AZURE_STORAGE for Lanner's environment:"
+az eventhubs namespace authorization-rule keys list --resource-group "$group" --namespace-name "$hub_namespace" \\
+  --name lanner --query primaryConnectionString --output tsv
+az storage account show-connection-string --resource-group "$group" --name "$storage" --query connectionString \\
+  --output tsv
 """
 
 _OVH = """\
@@ -155,12 +160,14 @@ def _aks(names: Names) -> Files:
     init = {
         "event_hub_name": names["hub"],
         "event_hub_namespace_connection_string": "${AZURE_EVENTHUB}",
+        "consumer_group": names["consumer_group"],
         "blob_storage_container_name": names["container"],
         "blob_storage_connection_string": "${AZURE_STORAGE}",
+        "rate_limit_events_per_second": 0,
     }
     return {
         "aks.sh": _script(names, "Leads the audit log of an AKS cluster to an Event Hub.", _AKS),
-        "lanner.yaml": _config("k8saudit-aks", init, ""),
+        "lanner.yaml": _config("k8saudit-aks", init, names["cluster"]),
     }
 
 
@@ -181,7 +188,7 @@ CLOUDS: Mapping[str, Cloud] = {
     "eks": Cloud(("region", "cluster"), {"policy": "lanner-eks-audit"}, _eks),
     "aks": Cloud(
         ("group", "cluster", "hub_namespace", "storage"),
-        {"hub": "lanner-audit", "container": "lanner-checkpoints"},
+        {"hub": "lanner-audit", "consumer_group": "lanner", "container": "lanner-checkpoints"},
         _aks,
     ),
     "ovh": Cloud(("project", "cluster", "stream"), {}, _ovh),

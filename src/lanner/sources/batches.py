@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lanner.sources.base import Delivery, Framing, Handler, Limits, RejectedDelivery, reason_of
+from lanner.sources.base import MIB, Delivery, Framing, Handler, Limits, RejectedDelivery, reason_of
 from lanner.sources.lines import LineCutter, is_one_document
 from lanner.sources.plugin import Context, Trouble
+
+MAX_JOINED_BYTES = 4 * MIB
+"""A delivery of many messages is full once it has so many bytes."""
 
 _BLANK = b" \t\r\n"
 _ENDS = {b"{": b"}", b"[": b"]"}
@@ -47,11 +50,15 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Deliveries of messages that follow each other; once they are handled, so is all before `end`."""
+    """Deliveries of messages that follow each other; once they are handled, so is all before `end`.
+
+    `records` counts what the messages hold, audit events or not.
+    """
 
     deliveries: tuple[Delivery, ...]
     messages: tuple[Message, ...]
     end: int
+    records: int = 0
     damaged: int = 0
     ignored: int = 0
 
@@ -64,16 +71,19 @@ def cut(partition: str, messages: Iterable[Message], convert: Convert, limits: L
     """
     joined: list[Message] = []
     found: list[Converted] = []
+    size = 0
     for message in messages:
         converted = convert(message.value)
-        if all(_is_joinable(document, limits) for document in converted.documents):
+        is_joinable = all(_is_joinable(document, limits) for document in converted.documents)
+        if joined and (size >= MAX_JOINED_BYTES or not is_joinable):
+            yield _joined(partition, joined, found)
+            joined, found, size = [], [], 0
+        if is_joinable:
             joined.append(message)
             found.append(converted)
-            continue
-        if joined:
-            yield _joined(partition, joined, found)
-            joined, found = [], []
-        yield _alone(partition, message, converted, limits)
+            size += len(message.value)
+        else:
+            yield _alone(partition, message, converted, limits)
     if joined:
         yield _joined(partition, joined, found)
 
@@ -132,6 +142,7 @@ def _joined(partition: str, messages: Sequence[Message], found: Sequence[Convert
         deliveries,
         tuple(messages),
         messages[-1].offset + 1,
+        sum(len(converted.documents) + converted.ignored for converted in found),
         sum(converted.damaged for converted in found),
         sum(converted.ignored for converted in found),
     )
@@ -145,7 +156,8 @@ def _alone(partition: str, message: Message, converted: Converted, limits: Limit
             deliveries += _large(origin, document, limits)
         elif document.strip(_BLANK):
             deliveries.append(Delivery(document, Framing.BODY, origin))
-    return Piece(tuple(deliveries), (message,), message.offset + 1, converted.damaged, converted.ignored)
+    records = len(converted.documents) + converted.ignored
+    return Piece(tuple(deliveries), (message,), message.offset + 1, records, converted.damaged, converted.ignored)
 
 
 def _large(origin: str, document: bytes, limits: Limits) -> Iterator[Delivery]:

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from lanner.sources.base import Delivery, Framing, Limits, RejectedDelivery
-from lanner.sources.batches import Converted, Message, Piece, cut, hand_over
+from lanner.sources.batches import MAX_JOINED_BYTES, Converted, Message, Piece, cut, hand_over
 from lanner.sources.plugin import Context
 
 EVENT = {"kind": "Event", "auditID": "a", "requestObject": {"metadata": {"labels": {"x": "y"}}}}
@@ -46,6 +46,11 @@ def test_a_document_that_opens_more_than_it_closes_cannot_take_in_the_next() -> 
     found = pieces(b'{"a":1}', b'{"kind":"Event","x":', b'{"b":2}')
     assert payloads(found) == [b'{"a":1}', b'{"kind":"Event","x":', b'{"b":2}']
     assert [piece.end for piece in found] == [1, 2, 3]
+
+
+def test_a_delivery_that_is_full_is_followed_by_another() -> None:
+    large = b'{"a":"' + b"x" * (MAX_JOINED_BYTES // 2) + b'"}'
+    assert [len(piece.messages) for piece in pieces(*[large] * 5)] == [2, 2, 1]
 
 
 def test_a_list_beyond_the_limit_of_an_event_is_whole_and_an_event_is_cut() -> None:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from lanner.sources.base import MIB, SourceError
+from lanner.sources.plugin import secret
 
 Form = Literal["auto", "audit", "gke", "eks", "aks"]
 
@@ -37,10 +38,6 @@ OWN_PROPERTIES: Mapping[str, str] = {
 """Properties that nobody may set, and why: what an acknowledgement means depends on them, or an option sets them."""
 
 
-def _secret(description: str) -> Meta:
-    return Meta(description=description, extra={"hidden": True})
-
-
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """`init_config` of kafka."""
 
@@ -60,13 +57,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     tls_ca: Annotated[str, Meta(description="PEM file of the CA; without it, those of the system.")] = ""
     tls_certificate: Annotated[str, Meta(description="PEM file of the client's certificate.")] = ""
     tls_key: Annotated[str, Meta(description="PEM file of its key.")] = ""
-    tls_key_password: Annotated[str, _secret("Password of the key.")] = ""
+    tls_key_password: Annotated[str, secret("Password of the key.")] = ""
     sasl_mechanism: Annotated[
         Literal["none", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "GSSAPI", "OAUTHBEARER"],
         Meta(description="How to authenticate by SASL, if at all."),
     ] = "none"
     sasl_username: Annotated[str, Meta(description="User of SASL.")] = ""
-    sasl_password: Annotated[str, _secret("Password of SASL.")] = ""
+    sasl_password: Annotated[str, secret("Password of SASL.")] = ""
     batch_messages: Annotated[
         int, Meta(description="How many messages are evaluated together at most.", ge=1, le=100_000)
     ] = 1000
@@ -75,7 +72,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     ] = 4 * MIB
     properties: Annotated[
         dict[str, str | int | float | bool],
-        _secret("Further properties of librdkafka, such as `fetch.min.bytes`."),
+        secret("Further properties of librdkafka, such as `fetch.min.bytes`."),
     ] = {}
 
 

@@ -1,0 +1,97 @@
+"""The clients of Azure: of the event hub, and of the container that holds checkpoints.
+
+With connection strings, or with a credential of the environment: a workload identity, a managed identity, or that of
+`az login`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from azure.eventhub import TransportType
+from azure.eventhub.aio import EventHubConsumerClient
+from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
+
+from lanner.plugins.aks.options import Options
+from lanner.sources.base import SourceError, reason_of
+
+BALANCE_S, OWNED_S = 10.0, 60.0
+"""How often members of a group look for partitions to take over, and how long one counts as alive. As upstream's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """The clients, open."""
+
+    hub: EventHubConsumerClient
+    checkpoints: BlobCheckpointStore
+
+
+@asynccontextmanager
+async def connected(options: Options) -> AsyncIterator[Clients]:
+    """The clients; nothing is asked of Azure yet. They are closed at the end.
+
+    Raises:
+        SourceError: A connection string cannot be used, or the library for credentials is not installed.
+    """
+    logging.getLogger("azure").setLevel(logging.CRITICAL)  # what goes wrong is told as trouble, once
+    credential = None
+    try:
+        if not (options.event_hub_namespace_connection_string and options.blob_storage_connection_string):
+            credential = _credential()
+        checkpoints = _checkpoints(options, credential)
+        async with checkpoints, _hub(options, credential, checkpoints) as hub:
+            yield Clients(hub, checkpoints)
+    finally:
+        if credential is not None:
+            await credential.close()
+
+
+def _credential() -> Any:
+    try:
+        from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415 - it costs start-up time, and few need it
+    except ImportError:
+        help_text = "install it with `pip install 'lanner[aks]'`, or give connection strings"
+        raise SourceError("k8saudit-aks", "azure-identity is not installed", help_text, action="open") from None
+    return DefaultAzureCredential()
+
+
+def _checkpoints(options: Options, credential: Any) -> BlobCheckpointStore:
+    container = options.blob_storage_container_name
+    try:
+        if text := options.blob_storage_connection_string:
+            return BlobCheckpointStore.from_connection_string(text, container)
+        return BlobCheckpointStore(options.blob_storage_account_url, container, credential=credential)
+    except (ValueError, AttributeError) as error:
+        raise _unusable("blob_storage_connection_string", "blob_storage_account_url", error) from None
+
+
+def _hub(options: Options, credential: Any, checkpoints: BlobCheckpointStore) -> EventHubConsumerClient:
+    given: dict[str, Any] = {
+        "checkpoint_store": checkpoints,
+        "load_balancing_interval": BALANCE_S,
+        "partition_ownership_expiration_interval": OWNED_S,
+        "transport_type": TransportType.AmqpOverWebsocket if options.transport == "websocket" else TransportType.Amqp,
+    }
+    try:
+        if text := options.event_hub_namespace_connection_string:
+            return EventHubConsumerClient.from_connection_string(
+                text, options.consumer_group, eventhub_name=options.event_hub_name, **given
+            )
+        return EventHubConsumerClient(
+            options.event_hub_namespace, options.event_hub_name, options.consumer_group, credential, **given
+        )
+    except ValueError as error:
+        raise _unusable("event_hub_namespace_connection_string", "event_hub_namespace", error) from None
+
+
+def _unusable(name: str, other: str, error: Exception) -> SourceError:
+    """The library's reasons name the form that is wanted, and no part of the string."""
+    help_text = "copy it from the portal, or from `az`; it begins with `Endpoint=` or `DefaultEndpointsProtocol=`"
+    return SourceError(
+        "k8saudit-aks", f"`{name}` or `{other}` cannot be used: {reason_of(error)}", help_text, action="open"
+    )

@@ -1,0 +1,54 @@
+import asyncio
+from typing import Any
+
+import pytest
+
+from lanner.plugins.aks import PLUGIN
+from lanner.plugins.aks import check as checking
+from lanner.sources.plugin import Finding
+from tests.unit.plugins.aks.blobs import Storage
+from tests.unit.plugins.aks.hub import Hub
+from tests.unit.plugins.aks.test_source import Run, message, options, run_until
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # of the client, see conftest
+
+
+def check(hub: Hub, storage: Storage, **values: Any) -> list[Finding]:
+    assert PLUGIN.check is not None
+    return [*asyncio.run(PLUGIN.check("", options(hub, storage, **values)))]  # type: ignore[arg-type] # a coroutine
+
+
+def test_what_is_well_is_said_and_nothing_is_left_behind(hub: Hub, storage: Storage) -> None:
+    found = check(hub, storage)
+    assert [each.is_well for each in found] == [True, True]
+    assert [each.text for each in found] == ["has 2 partitions", "has checkpoints of 0 partitions, and can be written"]
+    assert storage.blobs == {}
+    hub.send([message("a")])
+    run = Run()
+    asyncio.run(run_until(options(hub, storage), lambda: len(run.events) == 1, run))
+    assert check(hub, storage)[1].text == "has checkpoints of 1 partitions, and can be written"
+
+
+def test_a_token_that_is_refused_is_a_finding(hub: Hub, storage: Storage) -> None:
+    hub.refuses_tokens = True
+    found = check(hub, storage)
+    assert [each.is_well for each in found] == [False, True]
+    assert "Data Receiver" in (found[0].help or "")
+
+
+def test_a_hub_that_does_not_answer_is_a_finding(hub: Hub, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "TIMEOUT_S", 3.0)
+    away = hub.connection_string.replace(hub.address, "127.0.0.1:1")
+    found = check(hub, storage, event_hub_namespace_connection_string=away)
+    assert [each.is_well for each in found] == [False, True]
+
+
+def test_a_container_that_cannot_be_used_is_a_finding(hub: Hub, storage: Storage) -> None:
+    storage.may_write = False
+    assert [(each.is_well, each.text) for each in check(hub, storage)][1] == (False, "it can be read, but not written")
+    storage.may_read = False
+    (_, found) = check(hub, storage)
+    assert not found.is_well
+    assert "Storage Blob Data Contributor" in (found.help or "")
+    storage.has_container = False
+    assert "ContainerNotFound" in check(hub, storage)[1].text
