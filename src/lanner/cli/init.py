@@ -14,9 +14,10 @@ import click
 
 from lanner.cli.messages import Console, ExitCode, Failure, counted, say
 from lanner.cli.options import rules_option
-from lanner.cli.policy import enabled_rules
+from lanner.cli.policy import enabled_rules, warn_of_blind_spot
 from lanner.policy.generate import generate_policy
-from lanner.policy.write import SCOPE, policy_object, to_text
+from lanner.policy.lint import patch_bodies
+from lanner.policy.write import BLIND_SPOT, SCOPE, policy_object, to_text
 from lanner.setup.apiserver import DISTRIBUTIONS, apiserver_files, audit_sink
 from lanner.setup.clouds import CLOUDS, cloud_files
 from lanner.setup.manifests import manifest_files
@@ -34,6 +35,9 @@ _PRIVATE = 0o600
 @rules_option
 @click.option(
     "--secret-bodies", is_flag=True, help="Let the policy record bodies of secrets, where rules ask for them."
+)
+@click.option(
+    "--no-patch-bodies", is_flag=True, help="Let it record none of patches: one apply in YAML then loses no events."
 )
 @click.option("--url", default=LOOPBACK, show_default=True, help="Where the API servers post.")
 @click.option("--ca", metavar="PATH", help="The CA's certificate, on the API servers.")
@@ -55,6 +59,7 @@ def init(
     force: bool,
     rules_files: tuple[str, ...],
     secret_bodies: bool,
+    no_patch_bodies: bool,
     url: str,
     ca: str | None,
     client_cert: str | None,
@@ -92,8 +97,12 @@ def init(
             source_ranges=sources,
         )
         _check(setup)
-        generated = generate_policy(enabled_rules(rules_files, Console()), secret_bodies=secret_bodies)
-        text = to_text(generated, ["The least policy for the rules, from `lanner init`.", *SCOPE])
+        console = Console()
+        rules = enabled_rules(rules_files, console)
+        generated = generate_policy(rules, secret_bodies=secret_bodies, patch_bodies=not no_patch_bodies)
+        head = [*SCOPE, *(BLIND_SPOT if patch_bodies(generated.policy) else ())]
+        text = to_text(generated, ["The least policy for the rules, from `lanner init`.", *head])
+        warn_of_blind_spot(generated.policy, console, "`--no-patch-bodies` records them at Metadata")
         setup = replace(setup, policy=text, policy_object=policy_object(generated.policy))
         files = {**apiserver_files(distribution or "", setup), **manifest_files(setup)}
         if has_sink:

@@ -19,13 +19,13 @@ from lanner.diagnostics.render import printable, to_json
 from lanner.engine.filter import EVERY_EVENT, compile_filter
 from lanner.policy.check import Status, Verdict, check_policy
 from lanner.policy.generate import generate_policy
-from lanner.policy.lint import lint_policy
+from lanner.policy.lint import lint_policy, patch_bodies
 from lanner.policy.model import Policy
 from lanner.policy.providers import PROVIDERS
 from lanner.policy.reader import read_policy_file
 from lanner.policy.report import is_ok, provider_lines, to_lines, to_object, volume_lines
 from lanner.policy.volume import Volume
-from lanner.policy.write import SCOPE, to_text
+from lanner.policy.write import BLIND_SPOT, SCOPE, to_text
 from lanner.sources.base import Framing, Limits, SourceError
 from lanner.sources.files import scan
 
@@ -96,6 +96,11 @@ def check(
 @click.option(
     "--no-secret-bodies", is_flag=True, help="Record secrets and tokens at Metadata, even where a rule asks for more."
 )
+@click.option(
+    "--no-patch-bodies",
+    is_flag=True,
+    help="Record patches at Metadata, even where a rule asks for more: one apply in YAML then loses no events.",
+)
 @color_option
 @click.pass_context
 def generate(
@@ -105,22 +110,33 @@ def generate(
     sample: tuple[str, ...],
     conditions_only: bool,
     no_secret_bodies: bool,
+    no_patch_bodies: bool,
     color: ColorChoice,
 ) -> None:
     """Write the least audit policy that feeds the rules to standard output."""
     console = Console(color=color)
     rules = enabled_rules(rules_files, console)
-    generated = generate_policy(rules, outputs=not conditions_only, secret_bodies=not no_secret_bodies)
+    generated = generate_policy(
+        rules, outputs=not conditions_only, secret_bodies=not no_secret_bodies, patch_bodies=not no_patch_bodies
+    )
     verdicts = check_policy(generated.policy, rules)
     title = f"The least policy for {counted(len(rules), 'rule')}, from `lanner policy generate`."
-    head = [title, *SCOPE, *_starved(verdicts)]
+    head = [title, *SCOPE, *_starved(verdicts), *(BLIND_SPOT if patch_bodies(generated.policy) else ())]
     volume = _measured(generated.policy, sample)
     click.echo(to_text(generated, head), nl=False)
     say(
         "\n".join(_starved(verdicts)) or f"{counted(len(generated.policy.rules), 'rule')}, which feed all that can fire"
     )
+    warn_of_blind_spot(generated.policy, console, "`--no-patch-bodies` records them at Metadata")
     for line in volume_lines(volume) if sample else ():
         console.note(line)
+
+
+def warn_of_blind_spot(policy: Policy, console: Console, help: str) -> None:
+    """Say that a policy lets anybody who may patch anything lose events."""
+    if patch_bodies(policy):
+        text = "bodies of patches are recorded, so one apply in YAML can lose a whole batch of events"
+        console.warn(text, help=f"{help}; `blindness.apiserver.metrics` has losses told of")
 
 
 def _starved(verdicts: Sequence[Verdict]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -63,18 +63,24 @@ class Generated:
     reasons: tuple[tuple[str, ...], ...]
 
 
-def generate_policy(rules: Iterable[Rule], *, outputs: bool = True, secret_bodies: bool = True) -> Generated:
+def generate_policy(
+    rules: Iterable[Rule], *, outputs: bool = True, secret_bodies: bool = True, patch_bodies: bool = True
+) -> Generated:
     """The least policy for rules.
 
     Args:
         rules: The rules to feed.
         outputs: Whether what only the outputs print counts too.
         secret_bodies: Whether bodies of secrets and tokens may be recorded where rules need them.
+        patch_bodies: Whether those of patches may, which opens the API server's blind spot.
     """
     asks = Asks(rules)
     needs = _Needs(asks, make_probes(asks, None, COMPONENTS), outputs=outputs)
-    cap = None if secret_bodies else AuditLevel.METADATA
-    everyone, components = (_Matrix(cells, needs.reasons, cap) for cells in (needs.everyone, needs.components))
+
+    def has_bodies(target: Target, verb: str) -> bool:
+        return (secret_bodies or not _is_secret(target)) and (patch_bodies or verb != "patch")
+
+    everyone, components = (_Matrix(cells, needs.reasons, has_bodies) for cells in (needs.everyone, needs.components))
     made = [(replace(rule, users=COMPONENTS), names) for rule, names in components.rules_below(everyone)]
     made += everyone.rules()
     while made and made[-1][0].level is AuditLevel.NONE and not made[-1][0].users:
@@ -167,10 +173,10 @@ class _Matrix:
         self,
         cells: Mapping[Key, Cell],
         reasons: Mapping[tuple[Target, str, AuditLevel], Iterable[str]],
-        cap: AuditLevel | None,
+        has_bodies: Callable[[Target, str], bool],
     ) -> None:
         self._reasons = reasons
-        self._cells = {key: _capped(key[0], cell, cap) for key, cell in cells.items()}
+        self._cells = {key: cell if has_bodies(*key) else _without_bodies(cell) for key, cell in cells.items()}
         self.rows: dict[str | tuple[str, str], Row] = {}
         merged: dict[tuple[str | tuple[str, str], str], Cell] = {}
         self._targets: dict[str | tuple[str, str], list[Target]] = {}
@@ -271,14 +277,13 @@ def _levels(row: Row) -> list[AuditLevel]:
     return [cell.level for cell in row]
 
 
-def _capped(target: Target, cell: Cell, cap: AuditLevel | None) -> Cell:
-    if (
-        cap is None
-        or not isinstance(target, Resource)
-        or (target.group, target.name, target.subresource) not in _SECRETS
-    ):
-        return cell
-    return replace(cell, level=min(cell.level, cap))
+def _is_secret(target: Target) -> bool:
+    """Whether bodies of its requests hold secrets or live tokens."""
+    return isinstance(target, Resource) and (target.group, target.name, target.subresource) in _SECRETS
+
+
+def _without_bodies(cell: Cell) -> Cell:
+    return replace(cell, level=min(cell.level, AuditLevel.METADATA))
 
 
 def _by_cell(row: Row, verbs: tuple[str, ...]) -> list[tuple[tuple[str, ...], Cell]]:

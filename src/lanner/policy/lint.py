@@ -70,12 +70,22 @@ def _word(rule: PolicyRule, text: str) -> Span | None:
     return rule.span if at == -1 else Span(source, at, at + len(text))
 
 
-def _blind_spot(policy: Policy, diagnostics: Diagnostics) -> None:
+def patch_bodies(policy: Policy) -> dict[int, Resource]:
+    """The rules that record bodies of patches, by number, each with a resource whose patches it records.
+
+    The API server puts the body of a server-side apply in YAML into the event unparsed, which can then not be encoded:
+    where bodies of patches are recorded, whoever may patch anything can make the webhook lose a batch of events.
+    """
     found: dict[int, Resource] = {}
     for resource in (*RESOURCES, Resource(OTHER_GROUP, f"{FRESH}s", is_known=False)):
         decision = policy.decide(_by_somebody(resource, "patch"))
         if decision.level >= AuditLevel.REQUEST and decision.rule is not None:
             found.setdefault(decision.rule, resource)
+    return found
+
+
+def _blind_spot(policy: Policy, diagnostics: Diagnostics) -> None:
+    found = patch_bodies(policy)
     if found:
         first = min(found)
         diagnostics.add(
@@ -83,7 +93,7 @@ def _blind_spot(policy: Policy, diagnostics: Diagnostics) -> None:
             "bodies of patches are recorded here, so one apply in YAML can lose a whole batch of events",
             policy.rules[first].span,
             label=f"`patch` of `{found[first].text}` is at level {policy.rules[first].level.text}",
-            help="alert when `apiserver_audit_error_total` of the API server grows, or record `patch` at Metadata",
+            help="record `patch` at Metadata, or have losses told of by `blindness.apiserver.metrics`",
         )
 
 

@@ -18,6 +18,12 @@ SCOPE = (
 )
 """What the least policy is the least of; comment lines for the head of the file."""
 
+BLIND_SPOT = (
+    "Bodies of patches are recorded, so one apply in YAML can lose a whole batch of events: have losses told of",
+    "(`blindness.apiserver.metrics` in Lanner's configuration), or generate it with --no-patch-bodies.",
+)
+"""What is said of a policy that opens the API server's blind spot, likewise."""
+
 _WIDTH = 110
 _MAX_NAMES = 3
 

@@ -36,6 +36,14 @@ class Heard:
     is_over: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Lapse:
+    """Something is not as it should be, since some time; `is_sure` once events have shown it for long enough."""
+
+    since: float
+    is_sure: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """What is known of a source.
@@ -44,8 +52,8 @@ class Source:
         hush: Of its events.
         limit_s: How long it may be silent.
         lag_s: Of its newest event; None before the first.
-        late_since: Since when newest events are late; None: they are not.
-        ahead_since: Since when they are of the future; None: they are not.
+        late: Its events come late; None: they do not.
+        ahead: They are of the future; None: they are not.
         refused: Refused deliveries, by reason, until its last event.
         refused_since: Likewise since then.
     """
@@ -53,8 +61,8 @@ class Source:
     hush: Hush
     limit_s: float
     lag_s: float | None = None
-    late_since: float | None = None
-    ahead_since: float | None = None
+    late: Lapse | None = None
+    ahead: Lapse | None = None
     refused: Mapping[str, int]
     refused_since: Mapping[str, int]
 
@@ -69,15 +77,17 @@ def hear(source: Source | None, name: str, heard: Heard, now: float, plan: Vigil
     refused = heard.refused if is_new else source.refused
     since = {why: number - refused.get(why, 0) for why, number in heard.refused.items() if number > refused.get(why, 0)}
     lag = heard.lag_s
-    is_late = lag is not None and 0 < plan.late_s < lag
-    is_ahead = lag is not None and lag < -AHEAD_S
+    late, ahead = source.late, source.ahead
+    if is_new and lag is not None:
+        late = _lapse(late, now, holds=0 < plan.late_s < lag)
+        ahead = _lapse(ahead, now, holds=lag < -AHEAD_S)
     return replace(
         source,
         hush=hush,
         limit_s=_limit(name, hush, plan, now),
         lag_s=lag,
-        late_since=_since(source.late_since, now, holds=is_late),
-        ahead_since=_since(source.ahead_since, now, holds=is_ahead),
+        late=late,
+        ahead=ahead,
         refused=refused,
         refused_since=since,
     )
@@ -88,10 +98,10 @@ def source_concerns(name: str, source: Source, now: float, plan: VigilPlan) -> I
     silent_s = now - source.hush.since
     if plan.silence and 0 < source.limit_s < silent_s:
         yield _silent(name, source, silent_s)
-    if source.late_since is not None and now - source.late_since >= HOLD_S:
-        yield _late(name, source, now - source.late_since)
-    if source.ahead_since is not None and now - source.ahead_since >= HOLD_S:
-        yield _ahead(name, source, now - source.ahead_since)
+    if source.late and source.late.is_sure:
+        yield _late(name, source, now - source.late.since)
+    if source.ahead and source.ahead.is_sure:
+        yield _ahead(name, source, now - source.ahead.since)
 
 
 def is_watched(key: Key, sources: Mapping[str, Source], plan: VigilPlan) -> bool:
@@ -109,8 +119,11 @@ def _limit(name: str, hush: Hush, plan: VigilPlan, now: float) -> float:
     return limit_of(hush, silence, now) if fixed is None else fixed
 
 
-def _since(before: float | None, now: float, *, holds: bool) -> float | None:
-    return (now if before is None else before) if holds else None
+def _lapse(before: Lapse | None, now: float, *, holds: bool) -> Lapse | None:
+    """What is so as of an event of now. Between events nothing is: an old file, read at once, is not late for ever."""
+    if not holds:
+        return None
+    return Lapse(now) if before is None else Lapse(before.since, before.is_sure or now - before.since >= HOLD_S)
 
 
 def _silent(name: str, source: Source, silent_s: float) -> Concern:

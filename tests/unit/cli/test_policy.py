@@ -140,6 +140,39 @@ def test_the_generated_policy_feeds_the_rules(lanner: Lanner, tmp_path: Path, ru
     assert lanner("policy", "check", tmp_path / "made.yaml", "-r", rules).code == 0
 
 
+READS_PATCHES = """
+- rule: Host Network
+  desc: d
+  condition: ka.verb in (create, patch) and ka.target.resource = deployments and jevt.value[/requestObject/kind] exists
+  output: x
+  priority: NOTICE
+  source: k8s_audit
+"""
+
+
+def test_a_policy_that_opens_the_blind_spot_is_warned_of_and_can_be_had_without_it(
+    lanner: Lanner, tmp_path: Path
+) -> None:
+    rules = tmp_path / "reads.yaml"
+    rules.write_text(READS_PATCHES)
+    ran = lanner("policy", "generate", "-r", rules)
+    warning = "bodies of patches are recorded, so one apply in YAML can lose a whole batch of events"
+    assert warning in ran.err
+    assert "`--no-patch-bodies`" in ran.err
+    assert "# Bodies of patches are recorded, so one apply in YAML can lose" in ran.out
+    closed = lanner("policy", "generate", "-r", rules, "--no-patch-bodies")
+    assert closed.code == 0
+    assert warning not in closed.err
+    assert "Host Network" in closed.err, "it is said which rule lacks something"
+    assert "Bodies of patches" not in closed.out
+
+    made = lanner("init", "--distribution", "kubeadm", "--output", tmp_path / "open", "-r", rules)
+    assert warning in made.err
+    assert "# Bodies of patches are recorded" in (tmp_path / "open" / "audit-policy.yaml").read_text()
+    made = lanner("init", "--distribution", "kubeadm", "--output", tmp_path / "shut", "-r", rules, "--no-patch-bodies")
+    assert warning not in made.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "policy_file"),
     [

@@ -8,7 +8,7 @@ import yaml
 from lanner.compiler.load import Rule, load_rules
 from lanner.policy.check import Status, check_policy
 from lanner.policy.generate import COMPONENTS, generate_policy
-from lanner.policy.lint import lint_policy
+from lanner.policy.lint import lint_policy, patch_bodies
 from lanner.policy.model import AuditLevel, Policy, Request
 from lanner.policy.reader import read_policy_file
 from lanner.policy.write import policy_object, to_text
@@ -105,6 +105,15 @@ def test_bodies_of_secrets_can_be_left_out() -> None:
     assert policy.decide(_request("create", "serviceaccounts", subresource="token")).level is AuditLevel.METADATA
     assert policy.decide(_request("create", "tokenreviews", "authentication.k8s.io")).level is AuditLevel.METADATA
     assert policy.decide(_request("create", "configmaps")).level is AuditLevel.REQUEST
+
+
+def test_bodies_of_patches_can_be_left_out_and_the_blind_spot_is_closed() -> None:
+    rules = make_rules("ka.verb in (create, patch) and jevt.value[/requestObject/type] = x")
+    open_, closed = generate_policy(rules).policy, generate_policy(rules, patch_bodies=False).policy
+    assert closed.decide(_request("patch", "configmaps")).level is AuditLevel.METADATA
+    assert closed.decide(_request("create", "configmaps")).level is AuditLevel.REQUEST
+    assert patch_bodies(open_)
+    assert patch_bodies(closed) == {}
 
 
 def test_components_are_left_out_of_what_is_asked_of_others_alone() -> None:

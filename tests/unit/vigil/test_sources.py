@@ -121,6 +121,12 @@ def test_one_batch_that_was_sent_again_is_no_lateness() -> None:
     assert cluster.passes(300, every=5, lag_s=2.0) == []
 
 
+def test_an_old_file_that_is_read_at_once_is_not_late() -> None:
+    cluster = Cluster()
+    assert cluster.passes(20, every=1, lag_s=9e6) == []
+    assert cluster.passes(300) == []
+
+
 def test_lateness_is_left_alone_where_that_is_wanted() -> None:
     assert Cluster(replace(PLAN, late_s=0)).passes(300, every=5, lag_s=9e5) == []
 
