@@ -118,6 +118,7 @@ class Planner:
         rules = compile_settings(own, self.console) if shared is None or place.rules_files else shared
         options = self._options(place)
         webhook = listening(place, options)
+        check = partial(place.plugin.check, place.open_params, options) if place.plugin.check else None
         if webhook is None:
             try_open(place, options)
             opened = partial(place.plugin.open, place.open_params, options)
@@ -128,6 +129,7 @@ class Planner:
                 rules=rules,
                 open=lambda hooks: opened(hooks.context),
                 start=Start.FIRST if self.wishes.from_start else place.start,
+                check=check,
             )
         self._check_open(place, webhook, settings)
         return SourcePlan(
@@ -137,6 +139,7 @@ class Planner:
             open=lambda hooks: _webhook(webhook, hooks),
             webhook=webhook,
             warning="" if webhook.is_guarded else _is_open(place, webhook),
+            check=check,
         )
 
     def _options(self, place: Place) -> Any:

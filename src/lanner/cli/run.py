@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 import uvloop
 
+from lanner.cli.checking import check_sources
 from lanner.cli.detection import shared_stdout
 from lanner.cli.falco_version import versions
 from lanner.cli.messages import Console, ExitCode, Failure, counted
@@ -21,6 +22,7 @@ from lanner.cli.planning import Planner, Wishes
 from lanner.cli.screens import Figures, screen_for, watched
 from lanner.cli.settings import Settings
 from lanner.cli.summary import close, tell_undelivered
+from lanner.server.plan import PlanError
 from lanner.server.station import Station, labels, warnings_of
 from lanner.server.workers import MAX_DEATHS, run_workers
 from lanner.sources.base import SourceError
@@ -50,6 +52,9 @@ if TYPE_CHECKING:
 )
 @log_format_option
 @click.option("--dry-run", "is_dry_run", is_flag=True, help="Load everything, then end.")
+@click.option(
+    "--check", "is_check", is_flag=True, help="Load everything, test whether the sources would get events, then end."
+)
 @click.pass_context
 def run(
     context: click.Context,
@@ -63,6 +68,7 @@ def run(
     allow_unauthenticated: bool,
     workers: int,
     is_dry_run: bool,
+    is_check: bool,
     settings: Settings,
     console: Console,
 ) -> None:
@@ -84,6 +90,9 @@ def run(
         client_ca=client_ca,
         token_file=token_file,
     )
+    if is_check:
+        planner = Planner(wishes, console, shared_stdout(None))
+        context.exit(check_sources(planner.plan(settings), console))
     context.exit(detect(wishes, settings, console, workers=workers, is_dry_run=is_dry_run))
 
 
@@ -127,7 +136,7 @@ def detect(
         number = len(labels(plan))
         console.note(counted(number, "rule"), rules=number)
         started = time.perf_counter()
-        again = partial(planner.again, settings)
+        again = partial(_again, planner, settings, is_shared=workers > 1)
         try:
             if workers > 1:
                 ending = run_workers(plan, again, workers, versions=versions(), watch=_watcher(screen, console))
@@ -176,6 +185,21 @@ def _close(ending: Ending, seconds: float, console: Console) -> ExitCode:
     return ExitCode.FAILED if ending.undelivered else ExitCode.DONE
 
 
+def _again(planner: Planner, settings: Settings, *, is_shared: bool) -> Plan:
+    """A plan of the same configuration, read anew.
+
+    Raises:
+        PlanError: It cannot be used, or not by several processes that share it.
+    """
+    plan = planner.again(settings)
+    try:
+        if is_shared:
+            _check_shareable(plan)
+    except Failure as failure:
+        raise PlanError(failure.message, failure.help) from failure
+    return plan
+
+
 def _check_shareable(plan: Plan) -> None:
     """What several processes can do together.
 
@@ -184,7 +208,7 @@ def _check_shareable(plan: Plan) -> None:
     """
     for source in plan.sources:
         if source.webhook is None:
-            help_text = "leave it out, or give an `http://` address"
+            help_text = "leave `--workers` out, or run this source by itself: each worker would read all of it"
             raise Failure(f"`--workers` is for webhooks, and `{source.name}` is none", help_text)
         if source.rules.numbers_events:
             help_text = "leave out `--workers`, or `%evt.num` in the rules"

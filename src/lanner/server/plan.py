@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from lanner.compiler.ruleset import RuleSet
 from lanner.outputs.lane import Route
 from lanner.sources.base import Source
-from lanner.sources.plugin import Context, Start
+from lanner.sources.plugin import Context, Finding, Start
 from lanner.sources.receiver import ASGIApp, WebhookStats
 from lanner.sources.webhook import WebhookOptions
 from lanner.vigil.plan import VigilPlan
@@ -44,6 +44,7 @@ class SourcePlan:
         start: Where it begins the first time, if it can choose; when it is made anew it goes on where it was.
         webhook: How it listens, if it is a webhook: several processes can share its port.
         warning: What is unsafe about it, in words for people; it is said, and raised as an alert.
+        check: Tests whether it would get events; None: there is nothing to test.
     """
 
     name: str
@@ -53,6 +54,7 @@ class SourcePlan:
     start: Start = Start.KEPT
     webhook: WebhookOptions | None = None
     warning: str = ""
+    check: Callable[[], Awaitable[Sequence[Finding]]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,17 @@
 import json
+import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lanner.cli.configuration import read_settings
+from lanner.cli.messages import Console
+from lanner.cli.planning import Planner, Wishes
+from lanner.cli.run import _again
+from lanner.cli.settings import Settings
+from lanner.outputs.stdout import SharedDescriptor
+from lanner.server.plan import PlanError
 from tests.packages import FEED, install
 from tests.unit.cli.conftest import Lanner
 
@@ -113,3 +122,72 @@ def test_several_processes_do_not_share_what_is_no_webhook(
     [config] = _file(tmp_path, CONFIGURED["plugins"])
     ran = lanner("run", "--workers", "2", "-c", config, "-r", rules)
     assert (ran.code, "`--workers` is for webhooks, and `feed` is none" in ran.err) == (2, True)
+
+
+# --check
+
+
+def test_a_check_says_what_is_missing_and_what_to_do(lanner: Lanner, feed: None, rules: Path, tmp_path: Path) -> None:
+    [config] = _file(tmp_path, CONFIGURED["plugins"])
+    ran = lanner("run", "--check", "-c", config, "-r", rules)
+    assert (ran.code, ran.err) == (1, "")
+    assert ran.out == "ok  feed: feed: there is enough\nNO  feed: key of us: it is missing\n      set `key`\n"
+    ran = lanner("run", "--check", "-c", config, "-r", rules, "-o", "plugins[0].init_config.key=k")
+    assert (ran.code, "NO" in ran.out) == (0, False)
+
+
+def test_a_check_of_a_configuration_with_mistakes_is_none(
+    lanner: Lanner, feed: None, rules: Path, tmp_path: Path
+) -> None:
+    [config] = _file(tmp_path, "plugins: [{name: feed, open_params: us, init_config: {keys: 1}}]")
+    ran = lanner("run", "--check", "-c", config, "-r", rules)
+    assert (ran.code, ran.out) == (2, "")
+
+
+def test_a_check_that_fails_is_no_traceback(
+    lanner: Lanner, rules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = FEED.replace("async def check(params, options):", "async def check(params, options):\n    1 / 0")
+    install(tmp_path, monkeypatch, "lanner-feed", broken, "feed")
+    [config] = _file(tmp_path, CONFIGURED["sources"])
+    ran = lanner("run", "--check", "-c", config, "-r", rules)
+    assert ran.code == 1
+    assert "NO  mine: its place: the check failed: ZeroDivisionError: division by zero\n" in ran.out
+
+
+def test_a_check_of_what_is_built_in(lanner: Lanner, rules: Path, tmp_path: Path) -> None:
+    log = tmp_path / "audit.log"
+    ran = lanner("run", "--check", "-r", rules, log)
+    assert (ran.code, ran.out.splitlines()[0]) == (1, f"NO  {log}: file {log}: there is no such file")
+    log.touch()
+    ran = lanner("run", "--check", "-r", rules, log)
+    assert (ran.code, ran.out) == (0, f"ok  {log}: file {log}: it can be read\n")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/x"
+        ran = lanner("run", "--check", "-r", rules, address)
+    assert (ran.code, "address already in use" in ran.out) == (1, True)
+    ran = lanner("run", "--check", "-r", rules, address)
+    assert (ran.code, ran.out) == (0, f"ok  webhook: address {address}: it can be listened on\n")
+    assert lanner("run", "--check", "-r", rules, "-").out == "-   stdin: there is nothing to test\n"
+
+
+def test_a_source_that_several_processes_cannot_share_is_refused_when_it_is_read_again(
+    rules: Path, tmp_path: Path, feed: None
+) -> None:
+    [config] = _file(tmp_path, "sources: [{name: api, open_params: 'http://127.0.0.1:0/x'}]")
+    console = Console(quiet=True)
+    settings = _settings(config, rules, console)
+    planner = Planner(Wishes(), console, SharedDescriptor(1))
+    assert [source.name for source in _again(planner, settings, is_shared=True).sources] == ["api"]
+    _file(tmp_path, CONFIGURED["sources"])
+    with pytest.raises(PlanError, match="`--workers` is for webhooks, and `mine` is none"):
+        _again(planner, settings, is_shared=True)
+    assert [source.name for source in _again(planner, settings, is_shared=False).sources] == ["mine"]
+
+
+def _settings(config: Path, rules: Path, console: Console) -> Settings:
+    def read(console: Console) -> Settings:
+        found = read_settings(str(config), (), (str(rules),), console)
+        return replace(found, again=read)
+
+    return read(console)

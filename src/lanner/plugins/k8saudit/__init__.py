@@ -5,6 +5,8 @@ Source: Falco plugins, k8saudit 0.18.0 (names and meaning of options, forms of `
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -12,9 +14,11 @@ import msgspec
 from msgspec import Meta
 
 from lanner.sources.auth import CERTIFICATE_KINDS, Access, Client, Network, client_of, network_of
-from lanner.sources.base import Limits, Source, SourceError
+from lanner.sources.base import Limits, Source, SourceError, reason_of
 from lanner.sources.follow import FollowSource, StdinSource
-from lanner.sources.plugin import Context, Plugin
+from lanner.sources.listener import bind
+from lanner.sources.plugin import Context, Finding, Plugin
+from lanner.sources.tls import tls_context
 from lanner.sources.webhook import DEFAULT_CERTIFICATE, WebhookOptions, WebhookSource, url_of
 
 DEFAULT_ADDRESS = "http://127.0.0.1:9765/k8s-audit"
@@ -129,6 +133,33 @@ def open_source(open_params: str, options: Options, context: Context) -> Source:
     return FollowSource(_path(open_params), _limits(options), context)
 
 
+async def check(open_params: str, options: Options) -> Sequence[Finding]:
+    """Whether the address can be listened on, or the file read; what is listened on by a run is in use."""
+    webhook = listening(open_params, options)
+    try:
+        if webhook is None:
+            return [] if open_params == STDIN else [_readable(_path(open_params))]
+        if webhook.tls_files:
+            tls_context(webhook.tls_files)
+        bind(webhook.host, webhook.port).close()
+    except SourceError as error:
+        return [Finding(f"address {open_params or DEFAULT_ADDRESS}", is_well=False, text=str(error), help=error.help)]
+    return [Finding(f"address {open_params or DEFAULT_ADDRESS}", is_well=True, text="it can be listened on")]
+
+
+def _readable(path: str) -> Finding:
+    try:
+        with open(path, "rb") as file:
+            file.read(1)
+    except FileNotFoundError:
+        help_text = "it is waited for; see that the API server's `--audit-log-path` names it"
+        return Finding(f"file {path}", is_well=False, text="there is no such file", help=help_text)
+    except OSError as error:
+        help_text = f"`namei -l {shlex.quote(path)}` shows who may read each folder on the way"
+        return Finding(f"file {path}", is_well=False, text=f"it cannot be read: {reason_of(error)}", help=help_text)
+    return Finding(f"file {path}", is_well=True, text="it can be read")
+
+
 def _tell(context: Context, webhook: WebhookOptions, host: str, port: int) -> None:
     url = url_of(webhook, host, port)
     context.started(f"listening on {url}", url)
@@ -164,4 +195,5 @@ PLUGIN = Plugin(
     open_params=f"`http(s)://HOST:PORT/PATH` to listen on (default {DEFAULT_ADDRESS}), a file to follow, or `-`",
     options=Options,
     listening=listening,
+    check=check,
 )
