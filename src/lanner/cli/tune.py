@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.resources import files
 from pathlib import Path
 
 import click
@@ -92,7 +94,8 @@ def tune(
         found.show(console)
     if write is not None and found.rows:
         tuner.write(write, found.rows)
-        console.tell(f"added to {write}; load it behind the rules: `-r RULES -r {write}`")
+        names = [name for name in rules_files or (str(files("lanner") / "data" / "rules"),) if name != write]
+        console.tell(f"added to {write}; load it behind the rules: {shlex.join(_options([*names, write]))}")
     context.exit(ExitCode.FAILED if tuner.unreadable else ExitCode.DONE)
 
 
@@ -296,6 +299,10 @@ class _Tuner:
     def _on_error(self, error: SourceError) -> None:
         report(str(error), help=error.help, file=error.path, reason=error.reason)
         self.unreadable += 1
+
+
+def _options(rules_files: Sequence[str]) -> list[str]:
+    return [word for name in rules_files for word in ("-r", name)]
 
 
 def _stored(url: str | None) -> Iterator[PastAlert]:

@@ -103,7 +103,7 @@ def test_a_local_file_is_made_and_added_to(lanner: Lanner, base: Path, alerts: P
     local = tmp_path / "local.yaml"
     ran = lanner("tune", "-r", base, alerts, "--write", local)
     assert (ran.code, ran.out) == (0, "")
-    assert f"added to {local}; load it behind the rules: `-r RULES -r {local}`" in ran.err
+    assert f"added to {local}; load it behind the rules: -r {base} -r {local}\n" in ran.err
     left = lanner("scan", "-r", base, "-r", local, "--format", "json", log)
     assert left.alerts == ["Pod Created"] * 3 + ["Anything by Eve"] * 12
     (tmp_path / "more.jsonl").write_text(left.out)
@@ -172,6 +172,10 @@ def test_the_default_rules_are_tuned_without_naming_them(lanner: Lanner, tmp_pat
     (tmp_path / "alerts").write_text(line * 10)
     ran = lanner("tune", tmp_path / "alerts")
     assert "- rule: K8s ConfigMap Created\n" in ran.out
+    said = lanner("tune", tmp_path / "alerts", "--write", tmp_path / "local.yaml").err
+    *_, options = said.rstrip("\n").rpartition("rules: ")
+    loaded = lanner("rules", "list", *options.split())
+    assert (loaded.code, loaded.out) == (0, lanner("rules", "list").out)
 
 
 def test_what_is_no_alert_or_cannot_be_read_is_said(lanner: Lanner, base: Path, alerts: Path, tmp_path: Path) -> None:
