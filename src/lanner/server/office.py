@@ -23,6 +23,7 @@ from lanner.server.plan import Plan, SnapshotPlan, WebPlan
 from lanner.server.snapshot import Snapshot, Status
 from lanner.server.watch import watch
 from lanner.sources.listener import bind, serve
+from lanner.sources.plugin import Checkpoint
 from lanner.vigil.beacon import Beacon
 from lanner.vigil.concern import Notice
 from lanner.vigil.sources import Heard
@@ -68,6 +69,10 @@ class Office:
     def look(self) -> Snapshot:
         """What the run has done so far, with what may be missed."""
         return replace(self.snapshot(), sight=self._watch.sight)
+
+    def remember(self, checkpoint: Checkpoint) -> None:
+        """Keep there over restarts what is usual for sources; to be called before the first plan is adopted."""
+        self._watch.checkpoint = checkpoint
 
     async def adopt(self, plan: Plan) -> None:
         """Do what a plan says; what it says as before goes on undisturbed.

@@ -10,11 +10,13 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 
 from lanner.sources.base import reason_of
+from lanner.sources.plugin import Checkpoint
 from lanner.vigil.apiserver import Server, answered, pass_time, server_concerns, unanswered
 from lanner.vigil.beacon import MARKER_BYTES, Beacon
 from lanner.vigil.canary import AGAIN_S, Canary, came_back, canary_concerns, send, wait, was_not_sent, was_sent
 from lanner.vigil.concern import Concern, Key, Notice, settle
 from lanner.vigil.kube import Unanswered
+from lanner.vigil.memory import recalled, remembered
 from lanner.vigil.plan import CanaryPlan, MetricsPlan, SilencePlan, VigilPlan
 from lanner.vigil.scrape import scrape
 from lanner.vigil.sight import Sight
@@ -24,6 +26,9 @@ _LOG = logging.getLogger(__name__)
 
 TICK_S = 1.0
 """How often it is looked."""
+
+MEMORY_S = 600.0
+"""How often what is usual is kept."""
 
 MAX_TICK_S = 5.0
 """More does not pass between two looks. A process that was stopped, or a machine that slept, has not seen a silence."""
@@ -37,6 +42,7 @@ class Watch:
 
     Attributes:
         sight: What it knows.
+        checkpoint: Where what is usual is kept over restarts; None: nowhere.
     """
 
     def __init__(
@@ -58,17 +64,20 @@ class Watch:
             now_s: Seconds since the epoch.
         """
         self.sight = sight or Sight()
+        self.checkpoint: Checkpoint | None = None
         self._heard = heard
         self._tell = tell
         self._beacon = beacon or Beacon()
+        self._has_sight = sight is not None and bool(sight.clock)
         self._now_s = now_s
         self._due: dict[str, float] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
 
     async def run(self, plan: VigilPlan) -> None:
         """Watch until cancelled."""
-        last = time.monotonic()
         self._due = {}
+        await self._recall()
+        last = time.monotonic()
         try:
             while True:
                 await asyncio.sleep(TICK_S)
@@ -78,9 +87,11 @@ class Watch:
                 except Exception as error:  # whatever it is: who watches must not stop watching without a word
                     _LOG.error("the vigil failed, and goes on: %s", reason_of(error))
                 last = now
+                self._ask("memory", MEMORY_S, self.remember())
         finally:
             for asking in self._asking.values():
                 asking.cancel()
+            await self.remember()
 
     def tick(self, plan: VigilPlan, passed_s: float) -> None:
         """Look once; what has to be asked for is asked in tasks of the running loop.
@@ -103,6 +114,23 @@ class Watch:
         if plan.canary:
             every_s = plan.canary.interval_s / len(plan.access.urls)
             self._ask("canary", every_s, self._send(plan, plan.canary))
+
+    async def remember(self) -> None:
+        """Keep what is usual."""
+        if self.checkpoint:
+            try:
+                await self.checkpoint.save(remembered(self.sight, self._now_s()))
+            except Exception as error:  # a store may be full: what is usual is learned anew then
+                _LOG.warning("what is usual for sources was not kept: %s", reason_of(error))
+
+    async def _recall(self) -> None:
+        """Begin with what was kept, once, unless another watch handed on what it knew."""
+        if self.checkpoint and not self._has_sight:
+            self._has_sight = True
+            try:
+                self.sight = recalled(await self.checkpoint.load(), self._now_s())
+            except Exception as error:  # as above
+                _LOG.warning("what is usual for sources is not known any more: %s", reason_of(error))
 
     async def asked(self) -> None:
         """Wait until all that was asked for has been answered."""
