@@ -18,6 +18,7 @@ from lanner.server.office import snapshot_fields
 from lanner.server.plan import Files, SnapshotPlan
 from lanner.server.snapshot import LATENCIES_S, RuleLabels, Snapshot, Status
 from lanner.sources.receiver import ANSWERS, Refusal
+from lanner.vigil.concern import KINDS
 
 _Kind = TypeVar("_Kind", bound=StrEnum)
 
@@ -110,7 +111,9 @@ def _labels() -> str:
     texts = paragraph(
         "`source` of metrics that begin with `lanner_source_` is the name of a source: of a plugin, of an entry of "
         "`sources`, or `webhook`, `webserver`, `stdin`, or the file that was named. `output` is `stdout`, `file`, "
-        "`program`, `http`, `syslog`, or the name of an entry of `notify_outputs`. `result` is `done` or `refused`. "
+        "`program`, `http`, `syslog`, or the name of an entry of `notify_outputs`. `result` of `lanner_reloads_total` "
+        "is `done` or `refused`. `subject` of `lanner_blind` is the name of a source or the address of an API server; "
+        "`server` is such an address. "
         f"`priority` of `lanner_alerts_total` is one of {priorities}."
     )
     refusals = ((code(why), str(ANSWERS[why].status) if why in ANSWERS else "", _REFUSALS[why]) for why in Refusal)
@@ -124,6 +127,8 @@ def _labels() -> str:
             table(("value", "status", "when"), refusals),
             "`reason` of `lanner_output_dropped_total`:\n",
             _values(_DROPS, DropReason),
+            "`check` of `lanner_blind`, with the alert that tells of it:\n",
+            table(("value", "alert"), ((code(kind.name), code(kind.rule)) for kind in KINDS.values())),
         ]
     )
 
