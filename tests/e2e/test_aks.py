@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic, sleep
@@ -14,7 +15,7 @@ pytest.importorskip("azure.eventhub", reason="lanner[aks] is not installed")
 from tests.unit.plugins.aks.blobs import CONTAINER, Storage
 from tests.unit.plugins.aks.hub import HUB, Hub
 
-from .conftest import Program, Start
+from .conftest import PROGRAM, Program, Start
 
 RESOURCE = "/SUBSCRIPTIONS/S/RESOURCEGROUPS/G/PROVIDERS/MICROSOFT.CONTAINERSERVICE/MANAGEDCLUSTERS/PROD-1"
 RULE = """
@@ -130,3 +131,22 @@ def test_when_it_is_killed_what_was_not_checkpointed_is_read_again(
         assert monotonic() < until_s, second.err
         sleep(0.05)
     assert second.stop(signal.SIGTERM) == 0
+
+
+def test_a_check_says_what_is_there_and_what_is_not(configuration: Path, hub: Hub, storage: Storage) -> None:
+    good = subprocess.run(
+        [*PROGRAM, "run", "-c", configuration, "--check"], capture_output=True, text=True, check=False
+    )
+    assert good.returncode == 0, good.stdout + good.stderr
+    storage.may_write = False
+    bad = subprocess.run([*PROGRAM, "run", "-c", configuration, "--check"], capture_output=True, text=True, check=False)
+    assert bad.returncode != 0
+    assert "Storage Blob Data Contributor" in bad.stdout + bad.stderr
+
+
+def test_secrets_are_not_shown(configuration: Path) -> None:
+    shown = subprocess.run(
+        [*PROGRAM, "config", "show", "-c", configuration], capture_output=True, text=True, check=True
+    )
+    assert "blob_storage_container_name" in shown.stdout
+    assert "c2VjcmV0" not in shown.stdout

@@ -102,3 +102,14 @@ def test_secrets_are_not_shown(configuration: tuple[Cluster, Path]) -> None:
     assert "detectors" in shown.stdout
     assert "hunter2" not in shown.stdout
     assert "swordf" not in shown.stdout
+
+
+def test_a_check_says_what_is_there_and_what_is_not(configuration: tuple[Cluster, Path]) -> None:
+    cluster, path = configuration
+    cluster.send("k8s-audit", [user_event("a")])
+    good = subprocess.run([*PROGRAM, "run", "-c", path, "--check"], capture_output=True, text=True, check=False)
+    assert good.returncode == 0, good.stderr
+    path.write_text(path.read_text().replace("/k8s-audit", "/k8s-adit"))
+    bad = subprocess.run([*PROGRAM, "run", "-c", path, "--check"], capture_output=True, text=True, check=False)
+    assert bad.returncode != 0
+    assert "k8s-adit" in bad.stdout + bad.stderr

@@ -53,6 +53,10 @@ class _Head(Struct):
     items: Raw | UnsetType = UNSET
 
 
+_CLUSTER_NAME = "cluster_name"
+_NULL = Raw(b"null")
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_annotations = msgspec.json.Decoder(dict[str, Raw] | None).decode
 _decode_head = msgspec.json.Decoder(_Head).decode
 _decode_any = msgspec.json.Decoder(Raw).decode
 
@@ -73,6 +77,31 @@ def judged(text: bytes) -> Content:
         return Content(Standing.CUT, text)
     # In JSON, line ends stand between tokens only.
     return Content(Standing.EVENT, text.translate(_LINE_ENDS))
+
+
+def with_cluster(content: Content, cluster: str) -> Content:
+    """The content with a cluster's name among the annotations, where `ka.cluster.name` has it from; empty: as it is."""
+    if not cluster or not content.text.startswith(b"{"):
+        return content
+    match content.standing:
+        case Standing.EVENT:
+            return Content(Standing.EVENT, _named(content.text, cluster))
+        case Standing.CUT:
+            # Annotations come last in an event, so that one that was cut has none.
+            start = msgspec.json.encode({"annotations": {_CLUSTER_NAME: cluster}})[:-1]
+            rest = content.text[1:]
+            return Content(Standing.CUT, start + (b"," if rest.lstrip(_BLANK).startswith(b'"') else b"") + rest)
+    return content
+
+
+def _named(text: bytes, cluster: str) -> bytes:
+    try:
+        event = _decode_members(text)
+        annotations = _decode_annotations(event.get("annotations", _NULL)) or {}
+    except DECODE_ERRORS:
+        return text  # nested too deeply, or not annotations: it is evaluated as it is
+    name = Raw(msgspec.json.encode(cluster))
+    return msgspec.json.encode({**event, "annotations": {**annotations, _CLUSTER_NAME: name}})
 
 
 def _is_event(text: bytes) -> bool:

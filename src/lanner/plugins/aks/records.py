@@ -16,15 +16,13 @@ import msgspec
 
 from lanner.events.skim import skim
 from lanner.events.values import Json, decode_json, encode_json
+from lanner.plugins.texts import DECODE_ERRORS, Standing, judged, with_cluster
 from lanner.sources.batches import Convert, Converted
 
 CATEGORIES = frozenset({"kube-audit", "kube-audit-admin"})
-CLUSTER_NAME = "cluster_name"
 
 _CLUSTER = "/managedclusters/"
-_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _BLANK = b" \t\r\n"
-_NULL = msgspec.Raw(b"null")
 
 
 class _Record(msgspec.Struct):
@@ -40,9 +38,6 @@ class _Message(msgspec.Struct):
 
 
 _decode_message = msgspec.json.Decoder(_Message).decode
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_annotations = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
-_encode = msgspec.json.Encoder().encode
 
 
 def converter(clusters: Iterable[str] = ()) -> Convert:
@@ -62,7 +57,7 @@ def to_documents(value: bytes, spelling: Mapping[str, str]) -> Converted:
     damaged = ignored = 0
     try:
         records = _decode_message(value).records
-    except _ERRORS:
+    except DECODE_ERRORS:
         found, damaged = _repaired(value)
         if found is None:
             return Converted((value,))  # an event, or a list of them; the engine counts what is none
@@ -73,13 +68,12 @@ def to_documents(value: bytes, spelling: Mapping[str, str]) -> Converted:
             ignored += 1
             continue
         log = record.properties.get("log") if isinstance(record.properties, dict) else None
-        document = log.encode() if isinstance(log, str) else encode_json(log) if isinstance(log, dict) else b""
-        if not document.strip(_BLANK):
-            damaged += 1
-            continue
-        document, is_whole = _annotated(document, _cluster(record.resourceId, spelling))
-        damaged += not is_whole
-        documents.append(document)
+        text = log.encode() if isinstance(log, str) else encode_json(log) if isinstance(log, dict) else b""
+        content = with_cluster(judged(text), _cluster(record.resourceId, spelling))
+        damaged += content.standing is Standing.CUT or not text.strip(_BLANK)
+        ignored += content.standing is Standing.OTHER and bool(text.strip(_BLANK))
+        if content.standing in (Standing.EVENT, Standing.CUT):
+            documents.append(content.text)
     return Converted(documents, damaged, ignored)
 
 
@@ -111,30 +105,3 @@ def _cluster(resource_id: object, spelling: Mapping[str, str]) -> str:
     if not name:
         return next(iter(spelling.values())) if len(spelling) == 1 else ""
     return spelling.get(name.lower(), name.lower() if text.isupper() else name)
-
-
-def _annotated(document: bytes, cluster: str) -> tuple[bytes, bool]:
-    """An event with the name of its cluster, and whether it can be read as a whole."""
-    try:
-        members = _decode_members(document)
-        annotations = _decode_annotations(members.get("annotations", _NULL)) or {}
-    except _ERRORS:
-        return _annotated_damaged(document, cluster)
-    if not cluster:
-        return document, True
-    named = {**annotations, CLUSTER_NAME: cluster}
-    return _encode({**members, "annotations": named}), True
-
-
-def _annotated_damaged(document: bytes, cluster: str) -> tuple[bytes, bool]:
-    """A broken event stays as it is, so that it counts as one; the name goes in front, where nothing is cut off."""
-    try:
-        is_whole = isinstance(decode_json(document), dict)
-    except msgspec.DecodeError:
-        is_whole = False
-    start, brace, rest = document.partition(b"{")
-    if not cluster or not brace or start.strip(_BLANK):
-        return document, is_whole
-    named = encode_json({"annotations": {CLUSTER_NAME: cluster}})
-    separator = b"," if rest.lstrip(_BLANK)[:1] == b'"' else b""
-    return named[:-1] + separator + rest, is_whole

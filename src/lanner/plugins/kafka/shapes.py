@@ -5,6 +5,7 @@ Source: Amazon CloudWatch Logs, subscription filters (the envelope and its compr
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping
 from functools import partial
@@ -14,16 +15,18 @@ import msgspec
 
 from lanner.events.skim import skim
 from lanner.plugins.aks import records
+from lanner.plugins.eks.entries import content_of
 from lanner.plugins.gke.entry import SetAside, read_entry, to_event
 from lanner.plugins.kafka.options import Form
+from lanner.plugins.texts import DECODE_ERRORS, Standing
 from lanner.sources.base import Limits
 from lanner.sources.batches import Convert, Converted
 from lanner.sources.plugin import Trouble
 
 _BLANK = b" \t\r\n"
 _GZIP = b"\x1f\x8b"
-_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _AUDIT_STREAM = "kube-apiserver-audit"
+_GROUP = re.compile(r"/aws/eks/([^/]+)/cluster")
 _MARKS = (b'"protoPayload"', b'"logName"', b'"records"', b'"logEvents"')
 """Members of envelopes; a message without any of them is taken for events, and not looked into."""
 
@@ -77,6 +80,7 @@ class _LogEvents(msgspec.Struct):
 
     logEvents: list[_LogEvent]
     messageType: str = "DATA_MESSAGE"
+    logGroup: str = ""
     logStream: str = _AUDIT_STREAM
 
 
@@ -88,17 +92,21 @@ def _eks(value: bytes) -> Converted:
     damaged = 0
     try:
         found = _decode_log_events(value)
-    except _ERRORS:
+    except DECODE_ERRORS:
         damaged = 1
         try:
             found = _decode_log_events(skim(value).document)
-        except _ERRORS:
+        except DECODE_ERRORS:
             return _audit(value)
     if found.messageType != "DATA_MESSAGE":
         return Converted((), damaged, 1)
     if not found.logStream.startswith(_AUDIT_STREAM):
         return Converted((), damaged, len(found.logEvents))
-    return Converted([each.message.encode() for each in found.logEvents], damaged)
+    group = _GROUP.fullmatch(found.logGroup)
+    contents = [content_of(each.message, group[1] if group else "") for each in found.logEvents]
+    documents = [each.text for each in contents if each.standing in (Standing.EVENT, Standing.CUT)]
+    damaged += sum(each.standing is Standing.CUT for each in contents)
+    return Converted(documents, damaged, len(contents) - len(documents))
 
 
 class _Probe(msgspec.Struct):
@@ -120,10 +128,10 @@ def _auto(value: bytes) -> Converted:
         return _audit(value)
     try:
         found = _probe(value)
-    except _ERRORS:
+    except DECODE_ERRORS:
         try:
             found = _probe(skim(value).document)
-        except _ERRORS:
+        except DECODE_ERRORS:
             return _audit(value)
     if found.auditID is not None or found.kind in ("Event", "EventList"):
         return _audit(value)

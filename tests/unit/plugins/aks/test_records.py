@@ -99,6 +99,11 @@ def test_a_message_that_breaks_off_gives_the_records_before_the_end() -> None:
     assert found.damaged
 
 
+def test_a_log_that_is_no_event_is_ignored() -> None:
+    found = convert(message(record("I1121 klog"), record('{"a":1}'), record(json.dumps(EVENT))))
+    assert (len(found.documents), found.damaged, found.ignored) == (1, 0, 2)
+
+
 @pytest.mark.parametrize("log", [None, "", "  ", 7, [1]])
 def test_a_record_without_a_log_is_damaged(log: object) -> None:
     found = convert(message(record(log), record(json.dumps(EVENT))))

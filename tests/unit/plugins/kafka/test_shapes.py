@@ -51,8 +51,16 @@ def test_a_log_entry_of_gke_becomes_an_event(form: Form) -> None:
 
 @pytest.mark.parametrize("form", ["auto", "eks"])
 def test_the_envelope_of_cloudwatch_is_taken_off(form: Form) -> None:
-    assert convert(form, ENVELOPE) == Converted([EVENT, EVENT])
-    assert convert(form, gzip.compress(json.dumps(ENVELOPE).encode())) == Converted([EVENT, EVENT])
+    named = EVENT[:-1] + b',"annotations":{"cluster_name":"one"}}'
+    assert convert(form, ENVELOPE) == Converted([named, named])
+    assert convert(form, gzip.compress(json.dumps(ENVELOPE).encode())) == Converted([named, named])
+    assert convert(form, {**ENVELOPE, "logGroup": "mine"}) == Converted([EVENT, EVENT])
+
+
+def test_a_line_that_cloudwatch_cut_is_evaluated_as_far_as_it_goes() -> None:
+    cut = {"message": EVENT.decode()[:-5] + "[Truncated...]"}
+    found = convert("auto", {**ENVELOPE, "logEvents": [cut, {"message": "I1121 klog"}]})
+    assert found == Converted([b'{"annotations":{"cluster_name":"one"},' + EVENT[1:-5]], 1, 1)
 
 
 def test_other_streams_and_messages_of_cloudwatch_are_ignored() -> None:
