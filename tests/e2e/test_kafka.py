@@ -1,5 +1,6 @@
 """`lanner run` on topics of librdkafka's mock brokers, which live in this process and listen on loopback."""
 
+import json
 import signal
 import subprocess
 from collections import Counter
@@ -102,6 +103,23 @@ def test_secrets_are_not_shown(configuration: tuple[Cluster, Path]) -> None:
     assert "detectors" in shown.stdout
     assert "hunter2" not in shown.stdout
     assert "swordf" not in shown.stdout
+
+
+def test_the_default_rules_take_events_of_a_topic(start: Start, configuration: tuple[Cluster, Path]) -> None:
+    cluster, path = configuration
+    config = yaml.safe_load(path.read_text())
+    del config["rules_files"]
+    path.write_text(yaml.safe_dump(config))
+    deletion = json.loads(user_event("alice")) | {
+        "verb": "delete",
+        "objectRef": {"resource": "namespaces", "name": "shop", "apiVersion": "v1"},
+        "responseStatus": {"code": 200},
+    }
+    cluster.send("k8s-audit", [json.dumps(deletion).encode()])
+    program = start("run", "-c", path)
+    wait_until(1, program)
+    assert program.stop(signal.SIGTERM) == 0
+    assert "Namespace" in program.out.read_text()
 
 
 def test_a_check_says_what_is_there_and_what_is_not(configuration: tuple[Cluster, Path]) -> None:

@@ -22,6 +22,9 @@ from lanner.rules.versions import PLUGINS, WITHOUT_EVENTS
 from lanner.sources.base import Source, SourceError
 from lanner.sources.plugin import Context, Plugin
 
+FIELDS = "k8saudit"
+"""The plugin whose fields all events have."""
+
 SYSCALL_PLUGINS = frozenset({"container", "k8smeta", "krsyscall"})
 """Plugins for events of system calls alone; accepted, without effect."""
 
@@ -86,6 +89,9 @@ def select_plugins(config: Config, root: Mapping, diagnostics: Diagnostics) -> P
     others = {name: number for name, number in versions.items() if name not in PLUGINS}
     if not (config.load_plugins and versions):
         versions = {**PLUGINS, **others} if others else {}
+    elif others:
+        # Falco does not have them, and so no rules that ask for them. Their events have the fields of k8saudit.
+        versions.setdefault(FIELDS, PLUGINS[FIELDS])
     found = MappingProxyType(versions) if versions else None
     return Plugins(found, (*sources, *_own(config, root, diagnostics)))
 
