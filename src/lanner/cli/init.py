@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
+from secrets import token_hex
 from urllib.parse import urlsplit
 
 import click
@@ -43,7 +44,7 @@ _PRIVATE = 0o600
 @click.option("--ca", metavar="PATH", help="The CA's certificate, on the API servers.")
 @click.option("--client-cert", metavar="PATH", help="Their client certificate, likewise.")
 @click.option("--client-key", metavar="PATH", help="Its key, likewise.")
-@click.option("--token-file", metavar="PATH", help="A file with their bearer token, likewise.")
+@click.option("--token-file", metavar="PATH", help="Where the file with their bearer token goes, likewise.")
 @click.option("--image", default="lanner:latest", show_default=True, help="Lanner's container image.")
 @click.option("--namespace", default="lanner", show_default=True, help="The namespace that Lanner runs in.")
 @click.option("--from", "sources", metavar="CIDR", multiple=True, help="Network of the API servers; repeatable.")
@@ -97,6 +98,8 @@ def init(
             source_ranges=sources,
         )
         _check(setup)
+        if urlsplit(url).scheme == "https" and not client_cert and not has_sink:  # a dynamic sink proves nothing
+            setup = replace(setup, token=token_hex(32))
         console = Console()
         rules = enabled_rules(rules_files, console)
         generated = generate_policy(rules, secret_bodies=secret_bodies, patch_bodies=not no_patch_bodies)
@@ -156,6 +159,9 @@ def _check(setup: Setup) -> None:
     }
     if found.scheme == "http" and any(paths.values()):
         raise Failure("certificates and tokens need an https address", "an API server sends a token over HTTPS only")
+    if found.scheme == "http" and not setup.is_local:
+        help_text = "give an https address, or none, which runs Lanner beside each API server"
+        raise Failure(f"nobody could prove to `{setup.url}` who posts", help_text)
     if (setup.client_certificate is None) != (setup.client_key is None):
         raise Failure("a client certificate and its key go together", "give both `--client-cert` and `--client-key`")
     for option, path in paths.items():

@@ -15,6 +15,7 @@ from lanner.setup.model import Files, Setup, to_yaml
 
 POLICY = "audit-policy.yaml"
 WEBHOOK = "webhook.yaml"
+TOKEN = "token"  # noqa: S105 - the name of a file
 _KUBERNETES = "/etc/kubernetes/lanner"
 
 BATCH: Mapping[str, str] = {
@@ -30,7 +31,8 @@ BATCH: Mapping[str, str] = {
 def apiserver_files(distribution: str, setup: Setup) -> Files:
     """The files for the API servers of a distribution."""
     made = DISTRIBUTIONS[distribution](setup)
-    return {POLICY: setup.policy, WEBHOOK: _webhook(setup), **made}
+    token = {TOKEN: f"{setup.token}\n"} if setup.token and setup.token_file else {}
+    return {POLICY: setup.policy, WEBHOOK: _webhook(setup), **token, **made}
 
 
 def flags(folder: str) -> dict[str, str]:
@@ -47,23 +49,30 @@ def webhook_object(setup: Setup) -> dict[str, Any]:
     cluster = {"server": setup.url}
     if setup.ca:
         cluster["certificate-authority"] = setup.ca
-    user = {
-        "client-certificate": setup.client_certificate,
-        "client-key": setup.client_key,
-        "tokenFile": setup.token_file,
-    }
     return {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "lanner", "cluster": cluster}],
-        "users": [{"name": "api-server", "user": {key: value for key, value in user.items() if value}}],
+        "users": [{"name": "api-server", "user": _user(setup)}],
         "contexts": [{"name": "default", "context": {"cluster": "lanner", "user": "api-server"}}],
         "current-context": "default",
     }
 
 
+def _user(setup: Setup) -> dict[str, str]:
+    """What the API server proves by who it is."""
+    user = {
+        "client-certificate": setup.client_certificate,
+        "client-key": setup.client_key,
+        "tokenFile": setup.token_file,
+        "token": "" if setup.token_file else setup.token,
+    }
+    return {key: value for key, value in user.items() if value}
+
+
 def _webhook(setup: Setup) -> str:
-    return to_yaml(webhook_object(setup))
+    head = "It holds a secret: nobody but the API server is to read it." if "token" in _user(setup) else ""
+    return to_yaml(webhook_object(setup), head=head)
 
 
 def _mounted(setup: Setup, folder: str) -> list[str]:

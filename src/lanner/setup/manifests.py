@@ -15,6 +15,7 @@ HEALTH_PORT = 8765
 _PORT = 9765
 _LABELS = {"app.kubernetes.io/name": "lanner"}
 _USER = 65532
+_CLIENT_CA = "client-ca.pem"
 
 
 def manifest_files(setup: Setup) -> Files:
@@ -23,13 +24,21 @@ def manifest_files(setup: Setup) -> Files:
     if not setup.is_local:
         parts += [_service(setup), _network_policy(setup)]
     head = "kubectl apply -f kubernetes.yaml"
+    if setup.token:
+        parts.insert(1, _token(setup))
+        head += "\nIt holds a secret: the token that the API servers send."
     if urlsplit(setup.url).scheme == "https":
-        head += "\nFirst: a Secret `lanner-tls` whose key `tls.pem` holds the certificate and its key."
+        head += "\nFirst: a Secret `lanner-tls` whose key `tls.pem` holds the certificate and its key"
+        head += (
+            f", and\n`{_CLIENT_CA}` the CA that signs the API servers' certificates."
+            if setup.client_certificate
+            else "."
+        )
     return {"kubernetes.yaml": to_yaml(*parts, head=head)}
 
 
-def _meta(setup: Setup, **more: Any) -> dict[str, Any]:
-    return {"name": "lanner", "namespace": setup.namespace, "labels": _LABELS, **more}
+def _meta(setup: Setup, name: str = "lanner") -> dict[str, Any]:
+    return {"name": name, "namespace": setup.namespace, "labels": _LABELS}
 
 
 def _namespace(setup: Setup) -> dict[str, Any]:
@@ -45,6 +54,10 @@ def config_object(setup: Setup) -> dict[str, Any]:
     plugin: dict[str, Any] = {"name": "k8saudit", "open_params": f"{found.scheme}://{host}:{_PORT}{found.path or '/'}"}
     if found.scheme == "https":
         plugin["init_config"] = {"sslCertificate": "/etc/lanner-tls/tls.pem"}
+        if setup.client_certificate:
+            plugin["init_config"]["clientCA"] = f"/etc/lanner-tls/{_CLIENT_CA}"
+        if setup.token:
+            plugin["init_config"]["tokenFile"] = f"{_MOUNTS['token']}/tokens"
     return {
         "plugins": [plugin],
         "load_plugins": ["k8saudit", "json"],
@@ -52,6 +65,11 @@ def config_object(setup: Setup) -> dict[str, Any]:
         "stdout_output": {"enabled": True},
         "webserver": {"enabled": True, "listen_port": HEALTH_PORT, "listen_address": host},
     }
+
+
+def _token(setup: Setup) -> dict[str, Any]:
+    data = {"tokens": f"api-server {setup.token}\n"}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": _meta(setup, name="lanner-token"), "stringData": data}
 
 
 def _config(setup: Setup) -> dict[str, Any]:
@@ -113,7 +131,7 @@ def _probe(path: str, setup: Setup) -> dict[str, Any]:
     return {"httpGet": get, "periodSeconds": 10, "timeoutSeconds": 3}
 
 
-_MOUNTS = {"config": "/etc/lanner", "tmp": "/tmp", "tls": "/etc/lanner-tls"}  # noqa: S108 - a volume of the pod's own
+_MOUNTS = {"config": "/etc/lanner", "tmp": "/tmp", "tls": "/etc/lanner-tls", "token": "/etc/lanner-token"}  # noqa: S108 - a volume of the pod's own
 
 
 def _volumes(setup: Setup) -> list[dict[str, Any]]:
@@ -123,6 +141,8 @@ def _volumes(setup: Setup) -> list[dict[str, Any]]:
     ]
     if urlsplit(setup.url).scheme == "https":
         found.append({"name": "tls", "secret": {"secretName": "lanner-tls", "defaultMode": 0o440}})
+    if setup.token:
+        found.append({"name": "token", "secret": {"secretName": "lanner-token", "defaultMode": 0o440}})
     return found
 
 

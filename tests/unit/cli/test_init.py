@@ -1,18 +1,26 @@
 """`lanner init`: every file is what the cluster takes."""
 
+import asyncio
 import json
+import re
+import ssl
 import stat
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 import yaml
 
 from lanner.config.load import load_config
+from lanner.plugins import k8saudit
 from lanner.policy.reader import read_policy_file
 from lanner.setup.apiserver import BATCH, DISTRIBUTIONS
 from lanner.setup.clouds import CLOUDS
+from lanner.sources.webhook import WebhookSource
+from tests.unit.sources import clients as webhooks
 
 from .conftest import Lanner
 
@@ -258,3 +266,72 @@ def test_where_only_one_folder_is_seen_the_head_says_so(
     assert line in (tmp_path / "with" / name).read_text()
     assert "alone" not in (tmp_path / "without" / name).read_text()
     assert all(text.startswith("#") for text in (tmp_path / "with" / name).read_text().splitlines()[:2])
+
+
+HTTPS = ["--url", "https://10.96.0.9:443/k8s-audit", "--ca", "/opt/pki/ca.crt"]
+
+
+@pytest.mark.parametrize(
+    "more", [[], ["--token-file", "/opt/pki/token"], ["--client-cert", "/c", "--client-key", "/k"]]
+)
+def test_kubeconfig_and_configuration_fit_together_and_let_nobody_else_in(
+    lanner: Lanner, tmp_path: Path, rules: Path, more: list[str]
+) -> None:
+    files = made(lanner, tmp_path / "out", rules, "kubeadm", *HTTPS, *more)
+    parts = {each["kind"]: each for each in files["kubernetes.yaml"]}
+    user = files["webhook.yaml"][0]["users"][0]["user"]
+    text = parts["ConfigMap"]["data"]["lanner.yaml"]
+    mounts = parts["Deployment"]["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+    secrets = {each["mountPath"] for each in mounts if each["name"] in ("tls", "token")}
+    assert all(path.rpartition("/")[0] in secrets for path in re.findall(r"/etc/lanner-t\S+", text))
+
+    # The files of the Secrets, as they are mounted: one is in the manifest, the other is what its head asks for.
+    ca, clients = trustme.CA(), trustme.CA()
+    ca.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "tls.pem"))
+    clients.cert_pem.write_to_path(str(tmp_path / "client-ca.pem"))
+    if "Secret" in parts:
+        (tmp_path / "tokens").write_text(parts["Secret"]["stringData"]["tokens"])
+    config = tmp_path / "lanner.yaml"
+    config.write_text(re.sub(r"/etc/lanner-\w+/", f"{tmp_path}/", text).replace("0.0.0.0:9765", "localhost:0"))
+    loaded = load_config(str(config), environment={})
+    assert not loaded.diagnostics
+    [plugin] = loaded.plugins.sources
+    webhook = k8saudit.listening(plugin.open_params, plugin.options)
+    assert webhook is not None
+    assert replace(webhook, host="").is_guarded
+
+    context = ssl.create_default_context()
+    ca.configure_trust(context)
+    stranger = ssl.create_default_context()
+    ca.configure_trust(stranger)
+    sent = []
+    if "client-certificate" in user:
+        with clients.issue_cert("x").private_key_and_cert_chain_pem.tempfile() as pem:
+            context.load_cert_chain(pem)
+    elif "tokenFile" in user:
+        sent = [f"Authorization: Bearer {(tmp_path / 'out' / 'token').read_text().strip()}"]
+    else:
+        sent = [f"Authorization: Bearer {user['token']}"]
+        assert len(user["token"]) == 64
+
+    async def main() -> None:
+        async with webhooks.running(WebhookSource(webhook), webhooks.Keep()) as port:
+            assert (await webhooks.send(port, webhooks.request(*sent), context)).startswith(b"HTTP/1.1 200 ")
+            assert (await webhooks.send(port, webhooks.request(), stranger)).startswith(b"HTTP/1.1 401 ")
+
+    asyncio.run(main())
+
+
+def test_each_cluster_gets_a_token_of_its_own(lanner: Lanner, tmp_path: Path, rules: Path) -> None:
+    users = [
+        made(lanner, tmp_path / name, rules, "kops", *HTTPS)["webhook.yaml"][0]["users"][0]["user"] for name in "ab"
+    ]
+    assert users[0] != users[1]
+
+
+def test_an_address_beyond_this_machine_without_https_is_refused(lanner: Lanner, tmp_path: Path) -> None:
+    ran = lanner(
+        "init", "--distribution", "k3s", "--output", tmp_path / "out", "--url", "http://10.96.0.9:80/k8s-audit"
+    )
+    assert ran.code == 2
+    assert "nobody could prove to `http://10.96.0.9:80/k8s-audit` who posts" in ran.err
