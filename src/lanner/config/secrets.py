@@ -19,7 +19,7 @@ SECRET_NAME = re.compile(
 _IN_TEXT = (
     (re.compile(r"(?<=://)[^/@\s'\"]+(?=@)"), MASK),
     (
-        re.compile(r"([?&](?:tk|[^=&\s]*(?:token|key|secret|sig|passw|auth|cred)[^=&\s]*)=)[^&\s'\"]+", re.I),
+        re.compile(r"([?&](?:tk|[^=&\s]*(?:token|key|secret|sig|passw|auth|cred)[^=&\s]*)=)[^&\s'\"`]+", re.I),
         rf"\1{MASK}",
     ),
     (re.compile(r"(hooks\.slack\.com/\w+/)[^\s'\"]+", re.I), rf"\1{MASK}"),
