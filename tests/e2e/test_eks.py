@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import yaml
 from tests.unit.plugins.cloudwatch import CLUSTER, REGION, CloudWatch, cloudwatch
 from tests.unit.plugins.ldp import event
 
-from .conftest import Program, Start
+from .conftest import PROGRAM, Program, Start
 
 RULE = """\
 - rule: Anything
@@ -99,3 +100,19 @@ def test_a_permission_that_is_missing_ends_the_run_with_what_to_do(
     assert f"cannot read `/aws/eks/{CLUSTER}/cluster`: logs:FilterLogEvents is not allowed" in program.err
     assert "lanner init --provider eks" in program.err
     assert "Traceback" not in program.err
+
+
+def test_a_check_names_what_is_missing(cloud: CloudWatch, arguments: list[str | Path]) -> None:
+    def checked() -> tuple[int, str]:
+        run = [*PROGRAM, "run", "--check", *arguments]
+        found = subprocess.run(run, capture_output=True, text=True, check=False, timeout=60)
+        return found.returncode, found.stdout + found.stderr
+
+    status, text = checked()
+    assert status != 0
+    assert f"there is no log group /aws/eks/{CLUSTER}/cluster" in text
+    assert "aws eks update-cluster-config" in text
+    cloud.make()
+    status, text = checked()
+    assert status == 0
+    assert "its events can be read (logs:FilterLogEvents)" in text

@@ -111,10 +111,14 @@ def test_a_refused_token_ends_the_run_with_what_to_do(ldp: Platform, arguments: 
     assert "Traceback" not in program.err
 
 
-@pytest.mark.parametrize("command", [["config", "show", "-c"], ["config", "check"], ["--support", "-c"]])
-def test_no_command_shows_the_token(ldp: Platform, arguments: list[str | Path], command: list[str]) -> None:
-    run = [*PROGRAM, *command, arguments[1]]
+@pytest.mark.parametrize(
+    "command", [["config", "show", "-c"], ["config", "check"], ["--support", "-c"], ["run", "--check", "-c"]]
+)
+def test_no_command_shows_the_token(ldp: Platform, arguments: list[str | Path], command: str) -> None:
+    run = [*PROGRAM, *command.split(), arguments[1]]
     found = subprocess.run(run, capture_output=True, text=True, check=True, timeout=60)
     assert TOKEN not in found.stdout + found.stderr
     if "show" in command:
         assert f'open_params: "localhost:{ldp.port}/tail/?tk=***"' in found.stdout
+    if "run" in command:
+        assert f"tail on localhost:{ldp.port}: it accepts the token, and answers" in found.stdout + found.stderr

@@ -94,7 +94,9 @@ _EKS = Provider(
     basis="EKS Best Practices Guide, Auditing and logging",
     notes=(
         "Log type `audit` has to be enabled for the cluster.",
-        "CloudWatch Logs cuts events beyond its own size limit: Lanner evaluates what is left of them.",
+        "CloudWatch Logs cuts events beyond its own size limit: Lanner evaluates what is left of them. "
+        "Their annotations are missing, and the end of their bodies.",
+        "The log has no name of the cluster: k8saudit-eks adds it, so that `ka.cluster.name` has it.",
         "Changes of ConfigMap aws-auth are recorded with their bodies, all other ConfigMaps without.",
     ),
 )
@@ -119,6 +121,7 @@ _OVH = Provider(
     notes=(
         "OVHcloud's own policy decides which events are forwarded, and at which level.",
         "The Logs Data Platform cannot replay its live tail: what happens while nobody listens is not seen.",
+        "The log has no name of the cluster: `ka.cluster.name` is empty; a stream for each cluster tells them apart.",
     ),
 )
 

@@ -87,12 +87,25 @@ gcloud projects add-iam-policy-binding "$project" --member="$member" --role=role
 """
 
 _EKS = """\
-aws eks update-cluster-config --region "$region" --name "$cluster" \\
-  --logging '{"clusterLogging":[{"types":["audit"],"enabled":true}]}'
-aws iam create-policy --policy-name "$policy" --policy-document file://eks-policy.json
+logged=$(aws eks describe-cluster --region "$region" --name "$cluster" \\
+  --query 'cluster.logging.clusterLogging[?enabled].types[]' --output text)
+case " $(printf '%s' "$logged" | tr '\\t' ' ') " in
+*" audit "*) echo "the audit log is enabled" ;;
+*)
+  aws eks update-cluster-config --region "$region" --name "$cluster" \\
+    --logging '{"clusterLogging":[{"types":["audit"],"enabled":true}]}'
+  ;;
+esac
 
-# Attach the policy to the role under which Lanner runs:
-# aws iam attach-role-policy --role-name ROLE --policy-arn ARN-OF-THE-POLICY
+# Who reads the log: a role that pods of the service account lanner in the namespace lanner have. It needs the add-on
+# eks-pod-identity-agent. A role of a machine, or a user, can have the policy instead.
+policy_arn=$(aws iam create-policy --policy-name "$policy" --policy-document file://eks-policy.json \\
+  --query Policy.Arn --output text)
+role_arn=$(aws iam create-role --role-name "$role" --assume-role-policy-document file://eks-trust.json \\
+  --query Role.Arn --output text)
+aws iam attach-role-policy --role-name "$role" --policy-arn "$policy_arn"
+aws eks create-pod-identity-association --region "$region" --cluster-name "$cluster" \\
+  --namespace lanner --service-account lanner --role-arn "$role_arn"
 """
 
 _AKS = """\
@@ -126,13 +139,26 @@ az storage account show-connection-string --resource-group "$group" --name "$sto
 """
 
 _OVH = """\
-# A stream of the Logs Data Platform is needed first. The request is made in the console of the API,
-# https://api.ovh.com/console:
-printf 'POST /cloud/project/%s/kube/%s/log/subscription with this body:\\n' "$project" "$cluster"
-cat ovh-subscription.json
+# A stream of the Logs Data Platform is needed first, with WebSocket broadcasting enabled, and a service account whose
+# identifier and secret are in the environment: https://www.ovh.com/manager, Identity and Access Management.
+: "${OVH_CLIENT_ID:?the identifier of a service account}" "${OVH_CLIENT_SECRET:?its secret}"
+api=https://eu.api.ovh.com/v1
+form='grant_type=client_credentials&scope=all&client_id=%s&client_secret=%s'
+# shellcheck disable=SC2059 # it is a form for printf
+token=$(printf "$form" "$OVH_CLIENT_ID" "$OVH_CLIENT_SECRET" |
+  curl -fsS --data @- https://www.ovh.com/auth/oauth2/token | jq -r .access_token)
+ask() {
+  printf 'header = "Authorization: Bearer %s"\\n' "$token" |
+    curl -fsS --config - --header 'Content-Type: application/json' "$@"
+}
 
-# Then copy the address of the stream's WebSocket (Logs Data Platform, the stream, Monitor in real-time) into the
-# environment of Lanner as OVH_LDP_URL: it holds a token, so it is in no file here.
+ask --data @ovh-subscription.json "$api/cloud/project/$project/kube/$cluster/log/subscription"
+
+# The address of the stream's tail holds a token, so it goes into a file that nobody else can read.
+umask 077
+address=$(ask "$api/dbaas/logs/$ldp/output/graylog/stream/$stream/url" |
+  jq -r '[.[].address | select(startswith("wss://"))][0] // empty')
+printf 'OVH_LDP_URL=%s\\n' "${address:?the stream has no WebSocket: enable it, and run this again}" > ovh.env
 """
 
 
@@ -146,14 +172,20 @@ def _gke(names: Names) -> Files:
 
 def _eks(names: Names) -> Files:
     group = f"arn:aws:logs:{names['region']}:*:log-group:/aws/eks/{names['cluster']}/cluster"
-    actions = ["logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents", "logs:StartLiveTail"]
-    statement = {"Effect": "Allow", "Action": actions, "Resource": [group, f"{group}:*"]}
-    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    actions = ["logs:DescribeLogStreams", "logs:FilterLogEvents"]
     return {
         "eks.sh": _script(names, "Enables the audit log of an EKS cluster, and allows reading it.", _EKS),
-        "eks-policy.json": json.dumps(policy, indent=2) + "\n",
+        "eks-policy.json": _iam_policy({"Action": actions, "Resource": [group, f"{group}:*"]}),
+        "eks-trust.json": _iam_policy(
+            {"Action": ["sts:AssumeRole", "sts:TagSession"], "Principal": {"Service": "pods.eks.amazonaws.com"}}
+        ),
         "lanner.yaml": _config("k8saudit-eks", {"region": names["region"]}, names["cluster"]),
     }
+
+
+def _iam_policy(statement: Mapping[str, Any]) -> str:
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]}
+    return json.dumps(document, indent=2) + "\n"
 
 
 def _aks(names: Names) -> Files:
@@ -173,7 +205,9 @@ def _aks(names: Names) -> Files:
 
 def _ovh(names: Names) -> Files:
     return {
-        "ovh.sh": _script(names, "Says how the audit log of an OVHcloud cluster is forwarded to a stream.", _OVH),
+        "ovh.sh": _script(
+            names, "Forwards the audit log of an OVHcloud cluster to a stream, and asks where to read it.", _OVH
+        ),
         "ovh-subscription.json": json.dumps({"kind": "audit", "streamId": names["stream"]}, indent=2) + "\n",
         "lanner.yaml": _config("k8saudit-ovh", {}, "${OVH_LDP_URL}"),
     }
@@ -185,12 +219,12 @@ CLOUDS: Mapping[str, Cloud] = {
         {"topic": "lanner-audit", "subscription": "lanner-audit", "sink": "lanner-audit", "account": "lanner"},
         _gke,
     ),
-    "eks": Cloud(("region", "cluster"), {"policy": "lanner-eks-audit"}, _eks),
+    "eks": Cloud(("region", "cluster"), {"policy": "lanner-eks-audit", "role": "lanner-eks-audit"}, _eks),
     "aks": Cloud(
         ("group", "cluster", "hub_namespace", "storage"),
         {"hub": "lanner-audit", "consumer_group": "lanner", "container": "lanner-checkpoints"},
         _aks,
     ),
-    "ovh": Cloud(("project", "cluster", "stream"), {}, _ovh),
+    "ovh": Cloud(("project", "cluster", "stream", "ldp"), {}, _ovh),
 }
 """The providers, by their names."""

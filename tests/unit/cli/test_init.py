@@ -28,7 +28,7 @@ NAMES = {
     "gke": ["project=p", "cluster=c"],
     "eks": ["region=eu-west-1", "cluster=c"],
     "aks": ["group=g", "cluster=c", "hub_namespace=n", "storage=s"],
-    "ovh": ["project=p", "cluster=c", "stream=s"],
+    "ovh": ["project=p", "cluster=c", "stream=s", "ldp=l"],
 }
 TLS = [
     "--url", "https://10.96.0.50:8443/k8s-audit", "--ca", "/etc/pki/ca.crt", "--client-cert", "/etc/pki/c.crt",
@@ -335,3 +335,25 @@ def test_an_address_beyond_this_machine_without_https_is_refused(lanner: Lanner,
     )
     assert ran.code == 2
     assert "nobody could prove to `http://10.96.0.9:80/k8s-audit` who posts" in ran.err
+
+
+@pytest.mark.parametrize(("enabled", "is_changed"), [("api\\taudit", False), ("api", True), ("None", True)])
+def test_the_script_for_eks_enables_the_log_where_it_is_not_and_allows_reading_it(
+    lanner: Lanner, tmp_path: Path, enabled: str, *, is_changed: bool
+) -> None:
+    names = [each for name in NAMES["eks"] for each in ("--name", name)]
+    assert lanner("init", "--provider", "eks", "--output", tmp_path / "out", *names).code == 0
+    aws = tmp_path / "aws"  # answers as the real one does, and writes down what it was asked
+    aws.write_text(
+        f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\ncase "$1 $2" in\n'
+        f'"eks describe-cluster") printf "{enabled}\\n" ;;\n'
+        '"iam create-policy") echo arn:aws:iam::1:policy/p ;;\n"iam create-role") echo arn:aws:iam::1:role/r ;;\nesac\n'
+    )
+    aws.chmod(0o755)
+    subprocess.run(["/bin/sh", "eks.sh"], cwd=tmp_path / "out", check=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    asked = (tmp_path / "asked").read_text()
+    assert ("eks update-cluster-config --region eu-west-1 --name c" in asked) is is_changed
+    assert "attach-role-policy --role-name lanner-eks-audit --policy-arn arn:aws:iam::1:policy/p" in asked
+    assert "--service-account lanner --role-arn arn:aws:iam::1:role/r" in asked
+    policy = json.loads((tmp_path / "out" / "eks-policy.json").read_text())
+    assert policy["Statement"][0]["Action"] == ["logs:DescribeLogStreams", "logs:FilterLogEvents"]
