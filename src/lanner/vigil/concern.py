@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from lanner.rules.priority import Priority
 from lanner.vigil.words import span
@@ -30,6 +30,12 @@ OVER = "Lanner internal: seeing again"
 """The rule names of alerts; the last one says that one of the others is over."""
 
 
+About: TypeAlias = Literal["source", "server", "canary"]
+_P = Priority
+_WHY = ("reason", "help")
+_COUNT = ("unrecorded",)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What can be wrong.
@@ -38,6 +44,7 @@ class Kind:
         name: Its name in metrics.
         rule: The rule name of its alert.
         priority: How much it matters.
+        about: What has it.
         over: What is said when it is over, about `{subject}`.
         fields: The names of what else its alert holds.
     """
@@ -45,6 +52,7 @@ class Kind:
     name: str
     rule: str
     priority: Priority
+    about: About
     over: str
     fields: tuple[str, ...]
 
@@ -52,16 +60,18 @@ class Kind:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("silent", SILENT, Priority.ERROR, "events of source {subject} come again", ("limit_s", "refused")),
-        Kind("late", LATE, Priority.WARNING, "events of source {subject} come in time again", ("lag_s",)),
-        Kind("clocks", CLOCKS, Priority.WARNING, "the clock behind source {subject} is right again", ("ahead_s",)),
-        Kind("lost", LOST, Priority.CRITICAL, "the API server {subject} loses no more events", ("lost", "by")),
-        Kind("rejected", REJECTED, Priority.ERROR, "the API server {subject} rejects no more requests", ("rejected",)),
-        Kind("unheard", UNHEARD, Priority.CRITICAL, "events arrive again, which {subject} records", ()),
-        Kind("unrecorded", UNRECORDED, Priority.CRITICAL, "the API server {subject} records again", ("unrecorded",)),
-        Kind("unwatched", UNWATCHED, Priority.ERROR, "the API server {subject} is watched again", ("reason", "help")),
-        Kind("canary", CANARY, Priority.CRITICAL, "the canary that was sent to {subject} came back", ("last_back_s",)),
-        Kind("mute", MUTE, Priority.ERROR, "canaries can be sent to {subject} again", ("reason", "help")),
+        Kind("silent", SILENT, _P.ERROR, "source", "events of source {subject} come again", ("limit_s", "refused")),
+        Kind("late", LATE, _P.WARNING, "source", "events of source {subject} come in time again", ("lag_s",)),
+        Kind("clocks", CLOCKS, _P.WARNING, "source", "the clock behind source {subject} is right again", ("ahead_s",)),
+        Kind("lost", LOST, _P.CRITICAL, "server", "the API server {subject} loses no more events", ("lost", "by")),
+        Kind("rejected", REJECTED, _P.ERROR, "server", "the API server {subject} rejects no more", ("rejected",)),
+        Kind("unheard", UNHEARD, _P.CRITICAL, "server", "events arrive again, which {subject} records", ()),
+        Kind("unrecorded", UNRECORDED, _P.CRITICAL, "server", "the API server {subject} records again", _COUNT),
+        Kind("unwatched", UNWATCHED, _P.ERROR, "server", "the API server {subject} is watched again", _WHY),
+        Kind(
+            "canary", CANARY, _P.CRITICAL, "canary", "the canary that was sent to {subject} came back", ("last_back_s",)
+        ),
+        Kind("mute", MUTE, _P.ERROR, "canary", "canaries can be sent to {subject} again", _WHY),
     )
 }
 """Each by its name."""

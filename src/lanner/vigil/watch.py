@@ -14,7 +14,7 @@ from lanner.sources.plugin import Checkpoint
 from lanner.vigil.apiserver import Server, answered, pass_time, server_concerns, unanswered
 from lanner.vigil.beacon import MARKER_BYTES, Beacon
 from lanner.vigil.canary import AGAIN_S, Canary, came_back, canary_concerns, send, wait, was_not_sent, was_sent
-from lanner.vigil.concern import Concern, Key, Notice, settle
+from lanner.vigil.concern import KINDS, Concern, Key, Notice, settle
 from lanner.vigil.kube import Unanswered
 from lanner.vigil.memory import recalled, remembered
 from lanner.vigil.plan import CanaryPlan, MetricsPlan, SilencePlan, VigilPlan
@@ -32,9 +32,6 @@ MEMORY_S = 600.0
 
 MAX_TICK_S = 5.0
 """More does not pass between two looks. A process that was stopped, or a machine that slept, has not seen a silence."""
-
-_OF_SERVERS = frozenset({"lost", "rejected", "unheard", "unrecorded", "unwatched"})
-_OF_CANARIES = frozenset({"canary", "mute"})
 
 
 class Watch:
@@ -172,10 +169,13 @@ class Watch:
 
     def _is_watched(self, key: Key, plan: VigilPlan) -> bool:
         """Whether what is wrong is still looked for: what is not looked for any more did not end."""
-        kind, subject = key
-        if kind in _OF_CANARIES:
-            return subject in self.sight.canaries
-        return subject in self.sight.servers if kind in _OF_SERVERS else is_watched(key, self.sight.sources, plan)
+        match KINDS[key[0]].about:
+            case "source":
+                return is_watched(key, self.sight.sources, plan)
+            case "server":
+                return key[1] in self.sight.servers
+            case "canary":
+                return key[1] in self.sight.canaries
 
     # Questions
 
