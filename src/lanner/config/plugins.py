@@ -19,8 +19,7 @@ from lanner.plugins import registry
 from lanner.plugins.registry import PluginError
 from lanner.rules.nodes import Mapping, Node, Scalar
 from lanner.rules.versions import PLUGINS, WITHOUT_EVENTS
-from lanner.sources.base import Source, SourceError
-from lanner.sources.plugin import Context, Plugin
+from lanner.sources.plugin import Plugin
 
 FIELDS = "k8saudit"
 """The plugin whose fields all events have."""
@@ -79,10 +78,7 @@ def select_plugins(config: Config, root: Mapping, diagnostics: Diagnostics) -> P
             versions |= {name: PLUGINS[name]} if name in PLUGINS else {}
             continue
         entry, node = configured.get(name, (PluginEntry(name=name), Scalar("", span)))
-        if name in PLUGINS and name not in registry.names():
-            versions[name] = PLUGINS[name]
-            sources.append(LoadedPlugin(name, _not_yet(name), entry.open_params.strip(), None, node.span))
-        elif plugin := _find(name, span, diagnostics):
+        if plugin := _find(name, span, diagnostics):
             versions[name] = plugin.version
             options = read_options(_part(node, "init_config"), plugin, diagnostics)
             sources.append(LoadedPlugin(name, plugin, entry.open_params.strip(), options, node.span))
@@ -113,16 +109,6 @@ def _find(name: str, span: Span, diagnostics: Diagnostics) -> Plugin | None:
         absent = near(name, known) or f"there are {', '.join(known)}; others come with packages of their own"
         diagnostics.add("LN0503", error.message, span, help=absent if error.is_absent else error.help)
         return None
-
-
-def _not_yet(name: str) -> Plugin:
-    """One that counts as loaded, and that no events come from."""
-
-    def refuse(open_params: str, options: Any, context: Context) -> Source:
-        help_text = "give SOURCE: an address to listen on, a file, or `-`"
-        raise SourceError(name, "it is not available yet as a source of events", help_text, action="use")
-
-    return Plugin(name=name, description="", version=PLUGINS[name], open=refuse, open_params="")
 
 
 def _configured(config: Config, root: Mapping) -> Table[str, tuple[PluginEntry, Node]]:
