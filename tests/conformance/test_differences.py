@@ -23,11 +23,14 @@ from lanner.outputs.program import ProgramOptions, ProgramOutput
 from lanner.outputs.sink import RefusedError
 from lanner.outputs.stdout import StdoutOutput
 from lanner.plugins import k8saudit
+from lanner.plugins.aks import records as aks
+from lanner.plugins.aks.options import first_position
 from lanner.server.pipeline import Pipeline
-from lanner.sources.base import Delivery, Limits
+from lanner.sources.base import Delivery, Framing, Limits, RejectedDelivery
+from lanner.sources.batches import Message, cut, hand_over
 from lanner.sources.files import scan
 from lanner.sources.follow import FollowSource
-from lanner.sources.plugin import Context
+from lanner.sources.plugin import Context, Start
 from lanner.sources.receiver import Receiver
 
 TABLE = Path(__file__).parents[2] / "docs" / "reference" / "differences-from-falco.md"
@@ -404,6 +407,55 @@ class FullDisk(BytesIO):
         if not self.has_room:
             raise OSError(28, "no space left on device")
         return super().write(data)
+
+
+def aks_message(log: str) -> bytes:
+    """A message of an event hub with one diagnostic record."""
+    resource = "/SUBSCRIPTIONS/S/RESOURCEGROUPS/G/PROVIDERS/MICROSOFT.CONTAINERSERVICE/MANAGEDCLUSTERS/PROD-1"
+    return json.dumps(
+        {"records": [{"category": "kube-audit", "resourceId": resource, "properties": {"log": log}}]}
+    ).encode()
+
+
+def test_aks_damaged_record(tmp_path: Path) -> None:
+    """Falco's plugin goes on with the next record."""
+    engine = make_engine(tmp_path, rule("A", "ka.verb = create"))
+    found = aks.converter()(aks_message(line().decode()[:-20]))
+    assert found.damaged == 1
+    assert [alert.rule for alert in engine.process(found.documents[0]).alerts] == ["A", DAMAGED_EVENT]
+
+
+def test_aks_cluster_name(tmp_path: Path) -> None:
+    """Falco's plugin hands the event on as it is."""
+    engine = make_engine(tmp_path, rule("A", "ka.verb = create", "'%ka.cluster.name'"))
+    named = [aks.converter(names)(aks_message(line().decode())) for names in ((), ("Prod-1",))]
+    messages = [alert.message for each in named for alert in engine.process(each.documents[0]).alerts]
+    assert messages == ["prod-1", "Prod-1"]
+
+
+def test_aks_start() -> None:
+    """Without a checkpoint, the client of Falco's plugin begins with the latest message."""
+    assert first_position(Start.KEPT) == "-1"
+    assert first_position(Start.NEW) == "@latest"
+
+
+def test_aks_checkpoint() -> None:
+    """Falco's plugin hands records to a queue, then keeps the checkpoint; JSON that it cannot read ends its loop."""
+    told: list[str] = []
+
+    async def handle(delivery: Delivery) -> None:
+        if b"full" in bytes(delivery.payload):
+            raise OSError("the disk is full")
+        if delivery.framing is Framing.BODY:
+            raise RejectedDelivery("the body is not JSON")
+
+    context = Context(name="aks", tell=lambda trouble, text, _: told.append(trouble.value))
+    bodies = [aks_message(line().decode()), b"no JSON", aks_message(line(full=True).decode())]
+    messages = [Message(number, body) for number, body in enumerate(bodies)]
+    pieces = [*cut("hub/0", messages, aks.converter(), Limits())]
+    progress = asyncio.run(hand_over("hub/0", pieces, aks.converter(), handle, context))
+    assert (progress.handled, progress.failed) == (2, 2), "what may be checkpointed, and what comes again"
+    assert told == ["damaged", "retry"]
 
 
 def test_acknowledgement(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from lanner.sources.base import Limits, SourceError
-from lanner.sources.plugin import secret
+from lanner.sources.plugin import Start, secret
 
 DEFAULT_GROUP = "$Default"
 
@@ -74,3 +74,8 @@ def need(options: Options) -> None:
         if not any(getattr(options, each) for each in (name, *others)):
             alternative = "".join(f", or `{other}`" for other in others)
             raise SourceError("k8saudit-aks", f"option `{name}` is not given", f"give it{alternative}", action="open")
+
+
+def first_position(start: Start) -> str:
+    """Where to begin in a partition that has no checkpoint, in the words of Event Hubs."""
+    return "@latest" if start is Start.NEW else "-1"

@@ -11,10 +11,10 @@ from azure.eventhub import EventData
 from azure.eventhub.aio import PartitionContext
 
 from lanner.plugins.aks.clients import Clients, connected
-from lanner.plugins.aks.options import Options
+from lanner.plugins.aks.options import Options, first_position
 from lanner.sources.base import Handler, finish
 from lanner.sources.batches import Convert, Message, Piece, cut, hand_over
-from lanner.sources.plugin import Context, Start, Trouble
+from lanner.sources.plugin import Context, Trouble
 
 BATCH = 100
 """Messages that are taken from a partition at a time, of a mebibyte at most each."""
@@ -87,7 +87,7 @@ class EventHubSource:
                     receive,
                     max_batch_size=BATCH,
                     prefetch=BATCH,
-                    starting_position="@latest" if self._context.start is Start.NEW else "-1",
+                    starting_position=first_position(self._context.start),
                     on_error=self._on_error,
                     on_partition_initialize=initialize,
                 )

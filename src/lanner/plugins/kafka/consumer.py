@@ -255,7 +255,7 @@ class Member:
         offsets = self._offsets(partition for partition in partitions if partition in self._handled)
         if offsets:
             try:
-                self._consumer.commit(offsets=offsets, asynchronous=False)
+                self._on_commit(None, self._consumer.commit(offsets=offsets, asynchronous=False) or [])
             except KafkaException as error:
                 text = f"offsets are not committed, so that some messages are read again: {text_of(error.args[0])}"
                 self._context.tell(Trouble.RETRY, text)

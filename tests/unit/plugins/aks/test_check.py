@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from lanner.plugins.aks import PLUGIN
+from lanner.plugins.aks import PLUGIN, clients
 from lanner.plugins.aks import check as checking
+from lanner.plugins.aks.options import Options
 from lanner.sources.plugin import Finding
 from tests.unit.plugins.aks.blobs import Storage
 from tests.unit.plugins.aks.hub import Hub
@@ -52,3 +53,31 @@ def test_a_container_that_cannot_be_used_is_a_finding(hub: Hub, storage: Storage
     assert "Storage Blob Data Contributor" in (found.help or "")
     storage.has_container = False
     assert "ContainerNotFound" in check(hub, storage)[1].text
+
+
+def test_a_credential_of_the_environment_takes_the_place_of_connection_strings(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Credential:
+        is_closed = False
+
+        async def get_token(self, *scopes: str, **options: Any) -> None:
+            raise AssertionError("nothing is asked of Azure yet")
+
+        async def close(self) -> None:
+            self.is_closed = True
+
+    credential = Credential()
+    monkeypatch.setattr(clients, "_credential", lambda: credential)
+    given = Options(
+        event_hub_namespace="n.servicebus.windows.net",
+        event_hub_name="audit",
+        blob_storage_account_url="https://s.blob.core.windows.net",
+        blob_storage_container_name="checkpoints",
+    )
+
+    async def scenario() -> None:
+        async with clients.connected(given) as connected:
+            assert connected.hub.eventhub_name == "audit"
+            assert not credential.is_closed
+
+    asyncio.run(scenario())
+    assert credential.is_closed

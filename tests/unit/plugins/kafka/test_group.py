@@ -93,8 +93,9 @@ class _Client:
     def __init__(self) -> None:
         self.commits: list[tuple[dict[int, int], bool]] = []
 
-    def commit(self, *, offsets: Sequence[TopicPartition], asynchronous: bool) -> None:
+    def commit(self, *, offsets: Sequence[TopicPartition], asynchronous: bool) -> Sequence[TopicPartition] | None:
         self.commits.append(({each.partition: each.offset for each in offsets}, asynchronous))
+        return None if asynchronous else offsets
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         pass
