@@ -127,13 +127,14 @@ async def hand_on(
     contents: Sequence[Content], handle: Handler, context: Context, *, limits: Limits, origin: str, tells: Tells
 ) -> None:
     """Tell of what is no whole event, and hand on all that is one, or what is left of one, until it is taken."""
-    for standing, (trouble, text) in tells.items():
+    for standing in (Standing.OTHER, Standing.BROKEN):
         if times := sum(content.standing is standing for content in contents):
+            trouble, text = tells[standing]
             context.tell(trouble, text, times)
     for delivery in deliveries(contents, limits, origin):
-        is_taken = await insist(handle, delivery, context)
-        if not is_taken and delivery.framing is Framing.LINES:  # of those that come alone it has been told
-            context.tell(Trouble.DAMAGED, "events were refused, and are set aside")
+        is_taken = await insist(handle, delivery, context)  # which tells when it is not
+        if is_taken and delivery.framing is Framing.BODY and not delivery.truncated:
+            context.tell(*tells[Standing.CUT])
 
 
 def _together(lines: list[bytes], origin: str) -> Iterator[Delivery]:
