@@ -53,8 +53,8 @@ def listen(hush: Hush, count: int, now: float, limit_s: float) -> Hush:
     """
     if now - hush.day >= DAY_S:
         hush = replace(hush, day=now, gaps=(*hush.gaps, 0.0)[-DAYS:] if hush.gaps else ())
-    if count == hush.count:
-        return hush
+    if count <= hush.count:
+        return replace(hush, count=count)  # a process that was lost took what it counted with it: nothing was heard
     gap = min(now - hush.since, limit_s)
     *before, today = hush.gaps or (0.0,)
     return replace(hush, count=count, since=now, gaps=(*before, max(today, gap)))

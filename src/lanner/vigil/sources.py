@@ -73,7 +73,7 @@ def hear(source: Source | None, name: str, heard: Heard, now: float, plan: Vigil
         hush = Hush.start(heard.events, now)
         return Source(hush=hush, limit_s=_limit(name, hush, plan, now), refused=heard.refused, refused_since={})
     hush = listen(source.hush, heard.events, now, source.limit_s)
-    is_new = hush.count != source.hush.count
+    is_new = hush.count > source.hush.count
     refused = heard.refused if is_new else source.refused
     since = {why: number - refused.get(why, 0) for why, number in heard.refused.items() if number > refused.get(why, 0)}
     lag = heard.lag_s

@@ -138,7 +138,7 @@ class Watch:
         heard = {name: each for name, each in self._heard().items() if not each.is_over}
         known = self.sight.sources
         sources = {name: hear(known.get(name), name, each, now, plan) for name, each in heard.items()}
-        has_heard = any(name in known and sources[name].hush.count != known[name].hush.count for name in sources)
+        has_heard = any(name in known and sources[name].hush.count > known[name].hush.count for name in sources)
         urls = plan.access.urls if plan.metrics else ()
         servers = {
             url: pass_time(each, now, has_heard=has_heard) for url, each in self.sight.servers.items() if url in urls

@@ -69,5 +69,7 @@ def test_who_makes_silences_longer_and_longer_is_told_of_at_the_longest_limit(gr
         assert limit_of(hush, PLAN, now) <= PLAN.at_most_s
 
 
-def test_a_count_that_begins_anew_is_heard_too() -> None:
-    assert listen(heard([30, 60]), 0, 90, 600).since == 90
+def test_a_count_that_goes_back_is_no_event_and_the_next_one_is() -> None:
+    hush = listen(heard([30, 60]), 0, 90, 600)
+    assert hush.since == 60
+    assert listen(hush, 1, 120, 600).since == 120
