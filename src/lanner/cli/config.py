@@ -17,6 +17,7 @@ from lanner.cli.options import color_option, config_option, set_option
 from lanner.cli.settings import settings_of
 from lanner.config.load import LoadedConfig, load_config
 from lanner.config.reader import place_of
+from lanner.config.secrets import veiled
 from lanner.config.show import show as rendered
 from lanner.diagnostics import Diagnostic, Diagnostics
 from lanner.diagnostics.render import to_json
@@ -72,7 +73,7 @@ def print_example() -> None:
 
 
 def _problems(loaded: LoadedConfig) -> Sequence[Diagnostic]:
-    return [*loaded.diagnostics, *_plugin_problems(loaded), *_option_problems(loaded)]
+    return [*loaded.diagnostics, *veiled([*_plugin_problems(loaded), *_option_problems(loaded)])]
 
 
 def _option_problems(loaded: LoadedConfig) -> Sequence[Diagnostic]:

@@ -57,7 +57,7 @@ def masked_value(text: str) -> str:
 
 
 def veiled(diagnostics: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
-    """The problems, in files in which stars stand for secrets: what is shown of a file may end up in a log."""
+    """The problems with stars for secrets, also in their files: what is shown of a file may end up in a log."""
     files: dict[SourceFile, SourceFile] = {}
 
     def veil(span: Span) -> Span:
@@ -67,7 +67,9 @@ def veiled(diagnostics: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
 
     for found in diagnostics:
         related = tuple(replace(label, span=veil(label.span)) for label in found.related)
-        yield replace(found, span=veil(found.span) if found.span else None, related=related)
+        span = veil(found.span) if found.span else None
+        help_text = masked(found.help) if found.help else found.help
+        yield replace(found, message=masked(found.message), help=help_text, span=span, related=related)
 
 
 def _veil(text: str) -> str:

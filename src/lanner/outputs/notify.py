@@ -161,9 +161,10 @@ class NotifyOutput:
 def inert(value: str) -> str:
     """A value of an event on one line, in which no medium finds anything to act on.
 
-    As those who share addresses of malware write them: `https:[//]evil[.]example`, `[@]channel`, `[<]!here>`.
+    As those who share addresses of malware write them: `https:[//]evil[.]example`, `[@]channel`, `[<]!here>`. What
+    UTF-8 cannot say becomes `?`.
     """
-    text = for_terminal(escape(value)).decode()
+    text = for_terminal(escape(value.encode("utf-8", "replace").decode())).decode()
     text = _HOST.sub(lambda found: f"//{found[1].replace('.', '[.]')}", text)
     text = _ACTIVE.sub(lambda found: f"[{found[0]}]", text)
     return _LINK.sub("] ", text)
