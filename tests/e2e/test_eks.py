@@ -90,6 +90,24 @@ def test_events_of_a_cluster_raise_alerts_with_its_name(
     assert "Lanner internal: damaged event" in program.out.read_text() + program.err
 
 
+def test_what_a_killed_run_did_not_come_to_is_read_by_the_next(
+    cloud: CloudWatch, arguments: list[str | Path], start: Start
+) -> None:
+    cloud.make()
+    now_ms = int(time.time() * 1000)
+    names = [f"u{number}" for number in range(4000)]
+    cloud.put(*map(of, names[:3000]), at_ms=now_ms - 5000)
+    first = start("run", *arguments)
+    wait_for(100, first)
+    first.process.kill()
+    first.process.wait()
+    cloud.put(*map(of, names[3000:]), at_ms=now_ms)
+    second = start("run", *arguments)
+    wait_for(4000, first, second)
+    assert second.stop(signal.SIGTERM) == 0
+    assert set(users(first, second)) >= {*names}
+
+
 def test_a_permission_that_is_missing_ends_the_run_with_what_to_do(
     cloud: CloudWatch, arguments: list[str | Path], start: Start
 ) -> None:
