@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable
 from io import BytesIO
 from pathlib import Path
@@ -25,12 +26,19 @@ from lanner.outputs.stdout import StdoutOutput
 from lanner.plugins import k8saudit
 from lanner.plugins.aks import records as aks
 from lanner.plugins.aks.options import first_position
+from lanner.plugins.eks import entries as eks
+from lanner.plugins.eks.logs import Entry, Page, Place
+from lanner.plugins.eks.poll import ClusterLog, Pace, Places
+from lanner.plugins.ovh import envelope as ovh
+from lanner.plugins.ovh.address import Address
+from lanner.plugins.ovh.tail import TailSource, Timing
+from lanner.plugins.texts import Content, deliveries
 from lanner.server.pipeline import Pipeline
 from lanner.sources.base import Delivery, Framing, Limits, RejectedDelivery
 from lanner.sources.batches import Message, cut, hand_over
 from lanner.sources.files import scan
 from lanner.sources.follow import FollowSource
-from lanner.sources.plugin import Context, Start
+from lanner.sources.plugin import Context, MemoryCheckpoint, Start
 from lanner.sources.receiver import Receiver
 
 TABLE = Path(__file__).parents[2] / "docs" / "reference" / "differences-from-falco.md"
@@ -456,6 +464,76 @@ def test_aks_checkpoint() -> None:
     progress = asyncio.run(hand_over("hub/0", pieces, aks.converter(), handle, context))
     assert (progress.handled, progress.failed) == (2, 2), "what may be checkpointed, and what comes again"
     assert told == ["damaged", "retry"]
+
+
+def told_by_platforms(contents: list[Content], engine: lanner.Engine) -> list[str]:
+    """The alerts for texts that came from a platform's log."""
+    found = [engine.process(bytes(each.payload), body=True).alerts for each in deliveries(contents, Limits(), "log")]
+    return [alert.rule for alerts in found for alert in alerts]
+
+
+def test_eks_cut_line(tmp_path: Path) -> None:
+    """Falco's plugin drops each line that ends with these words."""
+    engine = make_engine(tmp_path, rule("A", "ka.verb = create"))
+    cut_line = line().decode()[:-20] + "[Truncated...]"
+    assert told_by_platforms([eks.content_of(cut_line, "prod")], engine) == ["A", DAMAGED_EVENT]
+
+
+def test_eks_cluster_name(tmp_path: Path) -> None:
+    """Falco's plugin hands the event on as it is."""
+    engine = make_engine(tmp_path, rule("A", "ka.cluster.name = prod"))
+    assert told_by_platforms([eks.content_of(line().decode(), "prod")], engine) == ["A"]
+
+
+def test_eks_restart() -> None:
+    """Falco's plugin keeps the time of the newest event in memory, and asks for all from it on."""
+    asked: list[int] = []
+
+    class Log:
+        place = Place("prod", "eu-west-3", "")
+
+        def page(self, start_ms: int, end_ms: int, token: str | None, limit: int | None) -> Page:
+            asked.append(start_ms)
+            return Page((Entry("1", 1_000_000, line().decode()),), None)
+
+    async def handle(delivery: Delivery) -> None:
+        delivered.append(delivery)
+
+    async def main(checkpoint: MemoryCheckpoint) -> None:
+        context = Context(name="eks", checkpoint=checkpoint)
+        pace = Pace(interval=5, shift=1, late=120, batch=200)
+        places = Places(context)
+        kept = await places.load()
+        log = ClusterLog(Log.place, Limits(), context, pace, places=places, clock=lambda: 1001.0)
+        log._opened = Log  # type: ignore[assignment,method-assign] # answers as CloudWatch does
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await log.run(handle, kept.get("prod"))
+
+    delivered: list[Delivery] = []
+    checkpoint = MemoryCheckpoint()
+    asyncio.run(main(checkpoint))
+    assert (len(delivered), asked, checkpoint.value) == (1, [1_000_000], '{"prod":1000000}')
+    asyncio.run(main(checkpoint))
+    assert asked[1] == 1_000_000 - 120_000, "from where the last one ended, and a look back for late events"
+
+
+def test_ovh_envelopes(tmp_path: Path) -> None:
+    """Falco's plugin makes the text `{{._appID}}> {{.short_message}}`, and cuts it at the first `> `."""
+    engine = make_engine(tmp_path, rule("A", "ka.verb = create"))
+    log = json.dumps({"_appID": "a> b", "short_message": line().decode()})
+    assert told_by_platforms([ovh.content_of(json.dumps({"message": log}).encode())], engine) == ["A"]
+
+
+def test_ovh_gaps() -> None:
+    """Falco's plugin says that it was disconnected, and connects again."""
+    told: list[tuple[str, str]] = []
+    context = Context(name="ovh", tell=lambda trouble, text, times=1: told.append((trouble.value, text)))
+    source = TailSource(Address.parse("gra1.logs.ovh.com/tail/?tk=x"), Limits(), context, Timing(quiet=30))
+    source._away, source._seen_at_s = "the connection broke off", time.time() - 90
+    source._begin()
+    assert [trouble for trouble, _ in told] == ["gap"]
+    assert told[0][1].startswith("the tail was not read for 90.")
 
 
 def test_acknowledgement(tmp_path: Path) -> None:

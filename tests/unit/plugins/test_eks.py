@@ -116,6 +116,22 @@ def test_late_events_are_found_behind_newer_ones(cloud: CloudWatch, now_ms: int)
     assert witness.numbers == [0, 1]
 
 
+def test_an_event_ahead_of_the_clock_is_seen_and_hides_none_behind_it(cloud: CloudWatch, now_ms: int) -> None:
+    cloud.make()
+    cloud.put(event(0), at_ms=now_ms + 200_000)
+    witness = Witness()
+
+    def goes_on() -> bool:
+        if witness.numbers == [0] and not put:
+            cloud.put(event(1), at_ms=int(time.time() * 1000))
+            put.append(1)
+        return 1 in witness.numbers
+
+    put: list[int] = []
+    witness.watch(source(witness, paced(late=30)), lambda: _again(witness, goes_on))
+    assert witness.numbers == [0, 1]
+
+
 def test_all_pages_are_read(cloud: CloudWatch, now_ms: int) -> None:
     cloud.make()
     cloud.put(*(event(number) for number in range(25)), at_ms=now_ms - 1000)

@@ -25,6 +25,9 @@ from lanner.sources.retry import pauses
 SLICE_MS = 600_000
 """How much time one poll covers at most. Who is behind reads such parts, and keeps the place after each."""
 
+AHEAD_MS = 300_000
+"""How far an API server's clock may be ahead of this one; Amazon refuses requests beyond such a difference."""
+
 _TELLS: Tells = {
     Standing.CUT: (Trouble.DAMAGED, "CloudWatch cut an event, or it is damaged; it is evaluated as far as it goes"),
     Standing.OTHER: (Trouble.IGNORED, "the log has lines that are no audit events"),
@@ -152,10 +155,11 @@ class ClusterLog:
     async def _poll(self, logs: Logs, handle: Handler) -> bool:
         """Hand on what is new; whether there is more to be read at once."""
         now_s = self._clock()
+        now_ms = int(now_s * 1000)
         is_look_back = now_s - self._looked_back_at_s >= self._pace.late / 2
         back_s = self._pace.late if is_look_back else min(self._pace.shift, self._pace.late)
         start_ms = max(self._reached_ms - int(back_s * 1000), self._first_ms)
-        end_ms = max(min(int(now_s * 1000), self._reached_ms + SLICE_MS), start_ms)
+        end_ms = max(min(now_ms + AHEAD_MS, self._reached_ms + SLICE_MS), start_ms)
         newest_ms = self._reached_ms
         token = None
         while True:
@@ -165,8 +169,8 @@ class ClusterLog:
             token = page.token
             if token is None:
                 break
-        is_behind = end_ms < int(now_s * 1000)
-        self._reached_ms = end_ms if is_behind else newest_ms
+        is_behind = end_ms < now_ms
+        self._reached_ms = end_ms if is_behind else min(newest_ms, now_ms)
         if is_look_back:
             self._looked_back_at_s = now_s
             self._seen.forget(self._reached_ms - int(2 * self._pace.late * 1000))
