@@ -42,6 +42,7 @@ from lanner.vigil.concern import (
     OVER,
     REJECTED,
     SILENT,
+    STARTED,
     UNHEARD,
     UNRECORDED,
     UNWATCHED,
@@ -125,6 +126,11 @@ TEXTS = {
         "Likewise: an API server answers requests, and audits none of them, or has recorded nothing for longer than is "
         "usual.",
         "See whether its audit policy and its backend are those that you gave it.",
+    ),
+    STARTED: (
+        "Likewise: a process of an API server has started since it is watched. One that was killed takes along what it "
+        "had not posted yet; nothing counts that. There is no alert when it is over.",
+        "See why it ended: an upgrade, want of memory, or somebody who wanted its buffer to be forgotten.",
     ),
     UNWATCHED: (
         "Likewise: an API server has given no metrics for three minutes, so that events which it loses go unnoticed.",

@@ -82,6 +82,7 @@ class Server:
         rising_since: Since when they have recorded more than that.
         lost: Events lost lately.
         rejected: Requests rejected lately.
+        started: Processes that were started lately, in place of others or beside them.
     """
 
     hush: Hush
@@ -98,6 +99,7 @@ class Server:
     rising_since: float | None = None
     lost: Episode | None = None
     rejected: Episode | None = None
+    started: Episode | None = None
 
     @staticmethod
     def start(now: float, now_s: float) -> Server:
@@ -112,6 +114,7 @@ def answered(server: Server, scrape: Scrape, now: float, silence: SilencePlan) -
     rise = _rise(before, totals)
     sum_ = _sum(server.counted, rise)
     is_known = scrape.started_s in server.processes
+    is_new = bool(server.processes) and not is_known and scrape.started_s > server.first_s
     limit_s = limit_of(server.hush, silence, now)
     hush = listen(server.hush, sum_.events, now, limit_s)
     processes = {**server.processes, scrape.started_s: totals}
@@ -134,6 +137,7 @@ def answered(server: Server, scrape: Scrape, now: float, silence: SilencePlan) -
         rising_since=now if server.rising_since is None and is_rising else server.rising_since,
         lost=_happened(server.lost, rise.errors, now),
         rejected=_happened(server.rejected, {"": rise.rejected} if rise.rejected else {}, now),
+        started=_happened(server.started, {"": 1} if is_new else {}, now),
     )
 
 
@@ -151,6 +155,7 @@ def pass_time(server: Server, now: float, *, has_heard: bool) -> Server:
         rising_since=None if has_heard else server.rising_since,
         lost=_lasting(server.lost, now),
         rejected=_lasting(server.rejected, now),
+        started=_lasting(server.started, now),
     )
 
 
@@ -160,6 +165,8 @@ def server_concerns(url: str, server: Server, now: float, plan: MetricsPlan) -> 
         yield _lost(url, server.lost, now)
     if server.rejected:
         yield _rejected(url, server.rejected, now)
+    if server.started:
+        yield _started(url, server.started, now)
     if server.rising_since is not None and now - server.rising_since >= plan.arrival_s:
         yield _unheard(url, now - server.rising_since)
     if server.fails_since is not None:
@@ -236,6 +243,15 @@ def _rejected(url: str, rejected: Episode, now: float) -> Concern:
         "works in a blocking mode, and the cluster suffers; see its log for what the audit backend says"
     )
     return Concern("rejected", url, message, {"rejected": rejected.total}, now - rejected.since, rejected.total)
+
+
+def _started(url: str, started: Episode, now: float) -> Concern:
+    often = "" if started.total == 1 else f", {started.total} times"
+    message = (
+        f"the API server {url} was started again{often}; what the process before had in its buffer when it ended may "
+        "be lost, and no metric counts it: up to 30 seconds of events, after an end in order none; see why it ended"
+    )
+    return Concern("started", url, message, {"starts": started.total}, now - started.since, started.total)
 
 
 def _unheard(url: str, for_s: float) -> Concern:

@@ -23,6 +23,7 @@ LOST = "Lanner internal: events lost by the API server"
 REJECTED = "Lanner internal: requests rejected by auditing"
 UNHEARD = "Lanner internal: recorded events do not arrive"
 UNRECORDED = "Lanner internal: no events recorded"
+STARTED = "Lanner internal: API server started again"
 UNWATCHED = "Lanner internal: API server not watched"
 CANARY = "Lanner internal: canary missing"
 MUTE = "Lanner internal: canary not sent"
@@ -45,7 +46,7 @@ class Kind:
         rule: The rule name of its alert.
         priority: How much it matters.
         about: What has it.
-        over: What is said when it is over, about `{subject}`.
+        over: What is said when it is over, about `{subject}`; empty: nothing, for it happened and does not last.
         fields: The names of what else its alert holds.
     """
 
@@ -67,6 +68,7 @@ KINDS = {
         Kind("rejected", REJECTED, _P.ERROR, "server", "the API server {subject} rejects no more", ("rejected",)),
         Kind("unheard", UNHEARD, _P.CRITICAL, "server", "events arrive again, which {subject} records", ()),
         Kind("unrecorded", UNRECORDED, _P.CRITICAL, "server", "the API server {subject} records again", _COUNT),
+        Kind("started", STARTED, _P.NOTICE, "server", "", ("starts",)),
         Kind("unwatched", UNWATCHED, _P.ERROR, "server", "the API server {subject} is watched again", _WHY),
         Kind(
             "canary", CANARY, _P.CRITICAL, "canary", "the canary that was sent to {subject} came back", ("last_back_s",)
@@ -150,7 +152,7 @@ def settle(
             notices.append(_begins(concern))
         else:
             after[concern.key] = Standing(concern, known.since, known.told_at, known.told)
-    notices += [_ends(known, now) for key, known in before.items() if key not in after]
+    notices += [_ends(known, now) for key, known in before.items() if key not in after and KINDS[key[0]].over]
     return after, notices
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from lanner.rules.priority import Priority
 from lanner.vigil.apiserver import EPISODE_S, MAX_PROCESSES, Server, answered
-from lanner.vigil.concern import LOST, OVER, REJECTED, SILENT, UNHEARD, UNRECORDED, UNWATCHED
+from lanner.vigil.concern import LOST, OVER, REJECTED, SILENT, STARTED, UNHEARD, UNRECORDED, UNWATCHED
 from lanner.vigil.kube import Unanswered
 from lanner.vigil.plan import SilencePlan
 from lanner.vigil.scrape import Scrape, Totals, read
@@ -105,7 +105,8 @@ def test_an_api_server_that_was_started_again_counts_from_the_beginning(tmp_path
         world.cluster.errors["webhook"] = 1000
         await world.passes(300)
         world.cluster.restart()
-        assert await world.passes(120) == []
+        assert await world.passes(120) == [STARTED]
+        assert "may be lost" in world.said[-1].message
         world.cluster.errors["webhook"] += 7
         assert await world.passes(60) == [LOST]
         assert world.said[-1].fields["lost"] == 7
@@ -113,6 +114,9 @@ def test_an_api_server_that_was_started_again_counts_from_the_beginning(tmp_path
         world.cluster.errors["webhook"] = 5
         await world.passes(60)
         assert world.watch.sight.servers[world.cluster.url].counted.errors == {"webhook": 12}
+        told = await world.passes(2 * EPISODE_S)
+        assert told.count(STARTED) == 1
+        assert told.count(OVER) == 1, "of a start nothing is told when it is over"
 
     run(tmp_path, then)
 
