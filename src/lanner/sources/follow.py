@@ -73,6 +73,7 @@ class FollowSource:
         self._saved: Position | None = None
         self._saved_at = clock()
         self._reported = ""
+        self._has_begun = False
 
     @property
     def position(self) -> int:
@@ -89,7 +90,7 @@ class FollowSource:
                 if not await self._advance(handle):
                     await self._sleep(self._poll_interval_s)
         finally:
-            await finish(self._save(is_last=True))
+            await finish(self._save(is_now=True))
             self._close()
 
     async def _advance(self, handle: Handler) -> bool:
@@ -97,14 +98,15 @@ class FollowSource:
         try:
             block = await finish(asyncio.to_thread(self._read))
             if not block:
+                await self._begin_to_save()
                 await self._save()
                 return await self._rotate(handle)
         except OSError as error:
             self._report(error)
             return False
         self._reported = ""
-        if self._offset < HEAD:
-            self._head += block[: HEAD - self._offset]
+        await self._begin_to_save()
+        self._keep_head(block)
         self._offset += len(block)
         await self._hand_over(handle, self._cutter.feed(block))
         await self._save()
@@ -144,7 +146,7 @@ class FollowSource:
     def _begin(self, fd: int, offset: int, *, is_old: bool = False) -> None:
         self._fd, self._offset, self._done, self._is_old = fd, offset, offset, is_old
         self._inode = os.fstat(fd).st_ino
-        self._head = os.pread(fd, min(HEAD, offset), 0)
+        self._head = os.pread(fd, HEAD, 0)
         self._was_away = False
 
     async def _rotate(self, handle: Handler) -> bool:
@@ -201,19 +203,30 @@ class FollowSource:
     # Where it is
 
     def _where(self) -> Position:
-        head = self._head[: self._done]
         return Position(
             path=os.path.abspath(self._path),
             inode=self._inode,
             offset=self._done,
-            head=len(head),
-            digest=digest_of(head),
+            head=len(self._head),
+            digest=digest_of(self._head),
             time_ns=self._read_ns,
         )
 
-    async def _save(self, *, is_last: bool = False) -> None:
+    def _keep_head(self, block: bytes) -> None:
+        """Keep what the file is known again by, where it was too short so far."""
+        if self._offset <= len(self._head) < HEAD:
+            self._head += block[len(self._head) - self._offset : HEAD - self._offset]
+
+    async def _begin_to_save(self) -> None:
+        """Save where it begins, before anything is handled: after a crash, a file that was rotated is looked for."""
+        if not self._has_begun:
+            self._has_begun = True
+            if self._saved is None:
+                await self._save(is_now=True)
+
+    async def _save(self, *, is_now: bool = False) -> None:
         """Save the position, if it is another one and the last time was long enough ago."""
-        if self._fd is None or not (is_last or self._clock() - self._saved_at >= SAVE_EVERY_S):
+        if self._fd is None or not (is_now or self._clock() - self._saved_at >= SAVE_EVERY_S):
             return
         found = self._where()
         if self._saved and (found.inode, found.offset) == (self._saved.inode, self._saved.offset):

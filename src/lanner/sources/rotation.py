@@ -103,7 +103,7 @@ def unread(path: str, position: Position) -> Unread:
 
 
 def _is_it(path: str, position: Position) -> bool:
-    """Whether a file is the one that the position is in. At the start of a file its inode is all that is known."""
+    """Whether a file is the one that the position is in. Of one that was empty, the inode is all that is known."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
