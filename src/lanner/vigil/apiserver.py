@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from lanner.vigil.concern import Concern, Fields
-from lanner.vigil.hush import Hush, limit_of, listen
+from lanner.vigil.hush import Hush, limit_after, listen
 from lanner.vigil.plan import MetricsPlan, SilencePlan
 from lanner.vigil.scrape import Scrape, Totals
 from lanner.vigil.words import counted, span
@@ -115,8 +115,7 @@ def answered(server: Server, scrape: Scrape, now: float, silence: SilencePlan) -
     sum_ = _sum(server.counted, rise)
     is_known = scrape.started_s in server.processes
     is_new = bool(server.processes) and not is_known and scrape.started_s > server.first_s
-    limit_s = limit_of(server.hush, silence, now)
-    hush = listen(server.hush, sum_.events, now, limit_s)
+    hush = listen(server.hush, sum_.events, now, server.limit_s)
     processes = {**server.processes, scrape.started_s: totals}
     for oldest in sorted(processes)[: max(0, len(processes) - MAX_PROCESSES)]:
         del processes[oldest]
@@ -126,7 +125,7 @@ def answered(server: Server, scrape: Scrape, now: float, silence: SilencePlan) -
     return replace(
         server,
         hush=hush,
-        limit_s=limit_of(hush, silence, now),
+        limit_s=limit_after(server.limit_s, hush, silence, now, is_heard=rise.events > 0),
         processes=processes,
         counted=sum_,
         answers=server.answers + 1,

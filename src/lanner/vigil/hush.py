@@ -60,6 +60,12 @@ def listen(hush: Hush, count: int, now: float, limit_s: float) -> Hush:
     return replace(hush, count=count, since=now, gaps=(*before, max(today, gap)))
 
 
+def limit_after(before_s: float, hush: Hush, plan: SilencePlan, now: float, *, is_heard: bool) -> float:
+    """How long a silence may last, after it was `before_s`: it grows at any time, and shrinks with an event alone."""
+    limit_s = limit_of(hush, plan, now)
+    return limit_s if is_heard else max(limit_s, min(before_s, plan.at_most_s))
+
+
 def limit_of(hush: Hush, plan: SilencePlan, now: float) -> float:
     """How long a silence may last, in seconds."""
     if not hush.gaps:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from lanner.vigil.concern import Concern, Key
-from lanner.vigil.hush import Hush, limit_of, listen
+from lanner.vigil.hush import Hush, limit_after, listen
 from lanner.vigil.plan import SilencePlan, VigilPlan
 from lanner.vigil.words import span
 
@@ -84,7 +84,7 @@ def hear(source: Source | None, name: str, heard: Heard, now: float, plan: Vigil
     return replace(
         source,
         hush=hush,
-        limit_s=_limit(name, hush, plan, now),
+        limit_s=_limit(name, hush, plan, now, before_s=None if is_new else source.limit_s),
         lag_s=lag,
         late=late,
         ahead=ahead,
@@ -113,10 +113,13 @@ def is_watched(key: Key, sources: Mapping[str, Source], plan: VigilPlan) -> bool
     return kind != "late" or plan.late_s > 0
 
 
-def _limit(name: str, hush: Hush, plan: VigilPlan, now: float) -> float:
+def _limit(name: str, hush: Hush, plan: VigilPlan, now: float, *, before_s: float | None = None) -> float:
+    """How long a source may be silent; `before_s` is how long it might be, in the same silence."""
     silence = plan.silence or SilencePlan()
     fixed = silence.fixed_s.get(name)
-    return limit_of(hush, silence, now) if fixed is None else fixed
+    if fixed is not None:
+        return fixed
+    return limit_after(before_s or 0.0, hush, silence, now, is_heard=before_s is None)
 
 
 def _lapse(before: Lapse | None, now: float, *, holds: bool) -> Lapse | None:

@@ -188,3 +188,17 @@ def test_what_is_wrong_is_shown_without_its_advice() -> None:
 )
 def test_times_in_words(seconds: float, words: str) -> None:
     assert span(seconds) == words
+
+
+def test_a_cluster_that_sleeps_for_eight_hours_is_told_of_in_two_nights_and_then_no_more() -> None:
+    cluster = Cluster()
+    nights = []
+    for _ in range(5):
+        assert cluster.passes(16 * 3600, every=300)[1:] == []
+        nights.append(SILENT in cluster.passes(8 * 3600))
+    assert nights == [True, True, False, False, False]
+
+
+def test_a_cluster_with_an_event_each_hour_of_the_night_is_never_told_of() -> None:
+    cluster = Cluster()
+    assert [cluster.passes(16 * 3600, every=300) + cluster.passes(8 * 3600, every=3500) for _ in range(5)] == [[]] * 5
