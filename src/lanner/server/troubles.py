@@ -7,6 +7,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from lanner.engine.alert import Alert
@@ -72,8 +73,9 @@ class Troubles:
             is_here = False
         if is_here:
             self._take(trouble, text, times)
-        elif not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._take, trouble, text, times)
+        else:
+            with suppress(RuntimeError):  # the run is over, and so is its loop
+                self._loop.call_soon_threadsafe(self._take, trouble, text, times)
 
     def flush(self) -> None:
         """Say what was not said yet, as at the end."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from lanner.sources.auth import Access, Guard
-from lanner.sources.base import Handler, Limits, SourceError
+from lanner.sources.base import Delivery, Handler, Limits, RejectedDelivery, SourceError
 from lanner.sources.connection import Bounds
 from lanner.sources.listener import bind, serve
 from lanner.sources.plugin import Trouble
@@ -146,9 +146,17 @@ class WebhookSource:
         options, access = self.options, self.options.access
         tls = options.tls_files.rotating(self._unusable) if options.tls_files else None
         refusals = Refusals(lambda text: _LOG.warning("%s", text), self._denied)
+
+        async def told(delivery: Delivery) -> None:
+            try:
+                await handle(delivery)
+            except RejectedDelivery as error:
+                self._on_trouble(Trouble.DAMAGED, f"a post of `{delivery.origin}` is set aside: {error}")
+                raise
+
         receiver = Receiver(
             options.path,
-            handle,
+            told,
             self._limits,
             bounds=self._bounds,
             guard=Guard(access, self._unusable),

@@ -25,6 +25,9 @@ class Place:
         """Have these events delivered, one JSON object of audit.k8s.io/v1 each; they are there once this returns."""
         raise NotImplementedError
 
+    def started(self, url: str) -> None:
+        """Told the address at which the source takes events, if it has one; each time that it starts."""
+
     async def put_damaged(self) -> bool:
         """Put something there that is no event at all; False: there is no such thing."""
         return False

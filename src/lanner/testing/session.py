@@ -161,6 +161,7 @@ class Session:
 
     def _on_started(self, text: str, url: str) -> None:
         self.started = self.started or text
+        self.place.started(url)
         self._wake()
 
     def _on_trouble(self, trouble: Trouble, text: str, times: int = 1) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import httpx
 import pytest
 
 from lanner.plugins import k8saudit
@@ -48,6 +49,63 @@ class TestFollowedFile(SourceKit):
     plugin = k8saudit.PLUGIN
     uses_checkpoint = True
     bad_open_params: ClassVar[tuple[str, ...]] = ("ftp://host/x", "file://elsewhere/x", "http://host/none")
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+class ApiServer(Place):
+    """Posts each event, as an API server does: again, until it is taken or found to be none."""
+
+    open_params = "http://127.0.0.1:0/k8s-audit"
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.answered = 0
+        self.posting: set[asyncio.Task[None]] = set()
+
+    def started(self, url: str) -> None:
+        self.url = url
+
+    async def put(self, documents: Sequence[bytes]) -> None:
+        list_of = [documents[at : at + 20] for at in range(0, len(documents), 20)]
+        for each in list_of:
+            self.posting.add(asyncio.create_task(self._post(each)))
+
+    async def put_damaged(self) -> bool:
+        self.posting.add(asyncio.create_task(self._post([b'{"kind":"Event","auditID"'])))
+        return True
+
+    async def acknowledged(self) -> int:
+        return self.answered
+
+    async def close(self) -> None:
+        for task in self.posting:
+            task.cancel()
+        await asyncio.gather(*self.posting, return_exceptions=True)
+
+    async def _post(self, documents: Sequence[bytes]) -> None:
+        body = b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[%s]}' % b",".join(documents)
+        async with httpx.AsyncClient(timeout=20, trust_env=False) as client:
+            while True:
+                try:
+                    answer = await client.post(self.url or "http://127.0.0.1:1", content=body, headers=JSON)
+                except httpx.HTTPError:
+                    await asyncio.sleep(0.01)
+                    continue
+                if answer.status_code in (200, 400):
+                    self.answered += len(documents)
+                    return
+                await asyncio.sleep(0.01)
+
+
+class TestWebhook(SourceKit):
+    plugin = k8saudit.PLUGIN
+    count = 60
+
+    @pytest.fixture
+    def place(self) -> ApiServer:
+        return ApiServer()
 
 
 @pytest.mark.parametrize(
