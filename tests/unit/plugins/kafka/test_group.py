@@ -55,7 +55,7 @@ def test_what_a_member_had_in_hand_when_it_failed_is_handled_by_the_next(cluster
     place = f"{cluster.brokers}/audit"
     few = options(batch_messages=5)
     asyncio.run(run_until(place, lambda: bool(crashed.troubles), crashed, crash_after_ten, given=few))
-    asyncio.run(run_until(place, lambda: len(other.events) >= 20, other, given=few))
+    asyncio.run(run_until(place, lambda: len(crashed.events) + len(other.events) >= 30, other, given=few))
     assert crashed.events + other.events == [f"a{number}" for number in range(30)]
 
 
