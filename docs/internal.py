@@ -17,6 +17,7 @@ from lanner.server.internal import (
     DENIED,
     EVENTS_MISSING,
     METRICS,
+    NOT_STORED,
     RELOAD_REFUSED,
     SOURCE_FAILED,
     UNSAFE,
@@ -25,6 +26,7 @@ from lanner.server.internal import (
     denied,
     events_missing,
     internal_alert,
+    not_stored,
     noticed,
     reload_refused,
     source_failed,
@@ -81,6 +83,13 @@ TEXTS = {
         "in use; without a usable file of tokens nobody gets in with one.",
         "Mend the file that `reason` names; it is read again by itself.",
     ),
+    NOT_STORED: (
+        "Alerts cannot be stored: the disk is full, the database is locked or away, or the store has reached "
+        "`store.max_size` with alerts that outputs have not got. Events are evaluated and not acknowledged, and "
+        "outputs get the alerts from memory. It is raised at most once a minute.",
+        "Make room, or bring the database back: see [the store](../guide/operations.md#the-store). API servers send "
+        "their events again by themselves.",
+    ),
     WORKER_LOST: (
         "With `--workers`: a process that evaluates was killed, or ended by itself. Another one takes its place.",
         "`killed by SIGKILL` is mostly the kernel, out of memory: give more, or use fewer workers. After five within "
@@ -88,7 +97,7 @@ TEXTS = {
     ),
     UNSAFE: (
         "At the start, and when another reading brings it: an address can be reached from other machines, and nothing "
-        "asks who posts.",
+        "asks who posts; or the usual place for alerts cannot be written, so that they are kept in memory.",
         "Listen on 127.0.0.1, or let only the API servers reach the port.",
     ),
     HELD_BACK: (
@@ -191,6 +200,7 @@ def samples() -> Iterator[Alert]:
     yield events_missing("", "", 1)
     yield denied("", "", 1)
     yield unusable("", "", 1)
+    yield not_stored("")
     yield worker_lost("", None)
     yield unsafe("", "")
     limiter = Limiter(RateLimit(rate=1, max_burst=1), 0)

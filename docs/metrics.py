@@ -32,10 +32,11 @@ _STATES: Mapping[Status, str] = {
     Status.ENDED: "There are no more events, as at the end of standard input.",
 }
 _DROPS: Mapping[DropReason, str] = {
-    DropReason.QUEUE_FULL: "The output's queue had no room.",
-    DropReason.REFUSED: "The other end does not take this alert, and never will.",
+    DropReason.QUEUE_FULL: "It could not be stored, and memory had no room for it; a source that can sends it again.",
+    DropReason.REFUSED: "The other end does not take this alert, and never will; it is a dead letter now.",
+    DropReason.EXPIRED: "The output has failed for `store.give_up_after`; it is a dead letter now.",
     DropReason.GONE: "Nobody reads standard output any more.",
-    DropReason.CLOSED: "The end of the run, or of the output, came before the alert was delivered.",
+    DropReason.CLOSED: "The end came before it was delivered, and alerts are kept in memory alone.",
 }
 _REFUSALS: Mapping[Refusal, str] = {
     Refusal.NOT_FOUND: "another path than the endpoint",
@@ -47,7 +48,8 @@ _REFUSALS: Mapping[Refusal, str] = {
     Refusal.SLOW: "the body took more than 60 seconds",
     Refusal.DAMAGED: "the body is not gzip though it says so",
     Refusal.REJECTED: "the body is not JSON",
-    Refusal.FAILED: "standard output fails, or the evaluation did",
+    Refusal.NOT_STORED: "alerts cannot be stored: the disk is full, the database is away, or the store is full",
+    Refusal.FAILED: "the evaluation failed",
     Refusal.DISCONNECTED: "the sender was gone before the body was complete",
 }
 _FIELDS: Mapping[str, str] = {

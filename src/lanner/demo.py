@@ -119,7 +119,7 @@ def main() -> int:
         output = SharedOutput(shared_stdout(screen), for_stdout(alert_format(settings), console))
         demo = Demo(bodies, lambda: station.snapshot().stats, bar)
         source = SourcePlan(name="demo", made_of=None, rules=rules, open=lambda hooks: demo)
-        plan = Plan(sources=(source,), routes=(Route(name="stdout", output=output, is_awaited=True),))
+        plan = Plan(sources=(source,), routes=(Route(name="stdout", output=output),))
         station = Station(plan, lambda: plan, versions=versions())
         try:
             ending = runner.run(station.run())

@@ -73,7 +73,7 @@ def time_limit() -> Iterator[None]:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts the program; what still runs at the end of the test is killed."""
+    """Starts the program, each time with a place of its own; what still runs at the end of the test is killed."""
     started: list[Program] = []
 
     def run(*arguments: str | Path, stdin: int = subprocess.DEVNULL) -> Program:
@@ -84,7 +84,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
                 stdin=stdin,
                 stdout=stream,
                 stderr=subprocess.PIPE,
-                env={**os.environ, "TZ": "UTC"},
+                env={**os.environ, "TZ": "UTC", "LANNER_STATE_DIR": str(tmp_path / f"state-{len(started)}")},
             )
         started.append(Program(process, out))
         return started[-1]

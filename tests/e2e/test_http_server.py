@@ -15,11 +15,10 @@ import pytest
 import trustme
 import uvicorn
 
-from lanner.outputs.fanout import Fanout
 from lanner.outputs.format import AlertFormat
 from lanner.outputs.http import HttpOptions, HttpOutput
 from lanner.outputs.lane import Route
-from tests.unit.outputs.receivers import TIMEOUT_S, alert
+from tests.unit.outputs.receivers import TIMEOUT_S, Fan, alert
 
 JSON = AlertFormat(json=True)
 
@@ -134,7 +133,7 @@ def test_alerts_wait_for_a_server_that_is_away(tmp_path: Path, authority: trustm
     receiver = Receiver()
     said: list[str] = []
     with served(receiver, tmp_path, authority) as port:
-        fanout = Fanout(
+        fanout = Fan(
             [Route(name="http", output=HttpOutput(options(tmp_path, authority, port), JSON))],
             report=said.append,
             close_timeout_s=TIMEOUT_S,

@@ -11,7 +11,6 @@ import pytest
 
 import lanner
 from lanner.demo import recording
-from lanner.outputs.fanout import Fanout
 from lanner.outputs.file import FileOptions, FileOutput
 from lanner.outputs.format import AlertFormat
 from lanner.outputs.http import HttpOptions, HttpOutput
@@ -21,13 +20,13 @@ from lanner.outputs.stdout import SharedDescriptor, SharedOutput
 from lanner.outputs.syslog import SyslogOptions, SyslogOutput, Transport
 from lanner.server.pipeline import Pipeline
 from lanner.sources.base import Delivery, Framing
-from tests.unit.outputs.receivers import TIMEOUT_S, Daemon, counted, stream_daemon, web_server
+from tests.unit.outputs.receivers import TIMEOUT_S, Daemon, Fan, counted, stream_daemon, web_server
 
 RULES = Path(lanner.__file__).parent / "data" / "rules"
 JSON = AlertFormat(json=True)
 
 
-def detect(fanout: Fanout) -> None:
+def detect(fanout: Fan) -> None:
     """Evaluate the recording that ships with Lanner, as a server does."""
     loaded = lanner.load_rules([RULES]).rules
     assert loaded is not None
@@ -53,7 +52,9 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     file = tmp_path_factory.mktemp("stdout") / "alerts.jsonl"
     with file.open("wb") as stream:
         output = SharedOutput(SharedDescriptor(stream.fileno()), JSON)
-        detect(Fanout([Route(name="stdout", output=output, is_awaited=True)], report=pytest.fail))
+        fanout = Fan([Route(name="stdout", output=output)], report=pytest.fail)
+        detect(fanout)
+        fanout.close()
     lines = file.read_bytes().splitlines()
     assert len(lines) > 20
     return lines
@@ -76,7 +77,7 @@ def test_every_output_gets_what_standard_output_gets_though_one_is_away(
         received = pool.submit(messages, daemon, len(expected))
         url = f"http://127.0.0.1:{web.port}/"
         syslog = SyslogOptions(transport=Transport.TCP, host="127.0.0.1", port=daemon.port, max_message_bytes=1_000_000)
-        fanout = Fanout(
+        fanout = Fan(
             [
                 Route(name="away", output=HttpOutput(HttpOptions(url=f"http://127.0.0.1:{closed_port()}/"), JSON)),
                 Route(name="file", output=FileOutput(FileOptions(filename=str(file), keep_alive=True), JSON)),

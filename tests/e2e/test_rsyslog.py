@@ -14,12 +14,11 @@ import lanner.outputs.syslog
 from lanner.cli.log import LogOptions, configure, log
 from lanner.diagnostics.visible import is_visible
 from lanner.engine.alert import Alert
-from lanner.outputs.fanout import Fanout
 from lanner.outputs.format import AlertFormat
 from lanner.outputs.lane import Route
 from lanner.outputs.syslog import SyslogOptions, SyslogOutput, Transport
 from lanner.rules.priority import Priority
-from tests.unit.outputs.receivers import alert
+from tests.unit.outputs.receivers import Fan, alert
 
 from .rsyslog import DRIVERS, TIMEOUT_S, Rsyslog, free_port, rsyslog
 
@@ -157,7 +156,7 @@ def test_alerts_wait_for_a_daemon_that_is_away(authority: trustme.CA, tmp_path: 
     port = free_port()
     said: list[str] = []
     options = SyslogOptions(transport=Transport.TCP, host="127.0.0.1", port=port)
-    fanout = Fanout([Route(name="syslog", output=SyslogOutput(options, JSON))], report=said.append)
+    fanout = Fan([Route(name="syslog", output=SyslogOutput(options, JSON))], report=said.append)
     given = [alert(number) for number in range(50)]
     fanout.write(given)
     with rsyslog(tmp_path, authority, tcp=port) as daemon:

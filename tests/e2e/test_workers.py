@@ -119,13 +119,13 @@ def check_against_scan(piped: Piped, tmp_path: Path, bodies: list[bytes], *optio
     assert program.end() == 0
     expected = scanned(tmp_path, bodies, *options)
     assert len(expected) > 100
-    assert sorted(lines) == sorted(expected)
+    assert sorted(lines) == sorted(set(expected)), "what is posted twice is raised once"
     assert counter(program, "Events detected") == len(expected)
     assert program.err.count("listening on ") == program.err.count("Events read: ") == 1
 
 
 def test_on_a_pipe_the_alerts_are_those_of_a_scan(piped: Piped, tmp_path: Path) -> None:
-    check_against_scan(piped, tmp_path, recording() * 3)
+    check_against_scan(piped, tmp_path, recording())
 
 
 def test_posts_of_a_real_api_server_give_the_alerts_of_a_scan(piped: Piped, tmp_path: Path, shared: Path) -> None:
@@ -237,7 +237,7 @@ def test_when_nobody_reads_the_alerts_any_more_all_workers_end_quietly(rules: Pa
     with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.PIPE) as process:
         os.close(writer)
         program = Program(process, Path(os.devnull))
-        assert httpx.post(address(program), content=event(), headers=HEADERS).status_code == 500
+        assert httpx.post(address(program), content=event(), headers=HEADERS).status_code == 200, "it is stored"
         assert program.end() == 1
     assert "error" not in program.err
     assert "Traceback" not in program.err
@@ -252,8 +252,8 @@ def test_https_takes_posts_with_its_certificate(start: Start, rules: Path, tmp_p
     context = ssl.create_default_context()
     authority.configure_trust(context)
     url = address(program)
-    for _ in range(10):
-        assert httpx.post(url, content=event(), headers=HEADERS, verify=context).status_code == 200
+    for number in range(10):
+        assert httpx.post(url, content=event(f"user-{number}"), headers=HEADERS, verify=context).status_code == 200
     assert program.stop(signal.SIGTERM) == 0
     assert program.out.read_text().count("seen") == 10
 

@@ -15,9 +15,11 @@ from lanner.config.outputs import StdoutOutput
 from lanner.config.routing import Makings, routes_of
 from lanner.engine.alert import Finding
 from lanner.outputs.fanout import Fanout
-from lanner.outputs.lane import Route
+from lanner.outputs.journal import MemoryJournal
 from lanner.outputs.notices import tell
+from lanner.outputs.route import Route
 from lanner.outputs.sink import OptionError
+from lanner.outputs.window import QueueLimits
 
 if TYPE_CHECKING:
     from lanner.outputs.stdout import Lines
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 BATCH = 1000
-"""Alerts that are handed to the queues at a time, a fraction of what they take."""
+"""Alerts that are handed to the outputs at a time, a fraction of what they take."""
 
 PATIENCE_S = 30.0
 """How long a scan waits for an output that takes nothing, though it does not fail either."""
@@ -67,12 +69,14 @@ def is_plain(config: Config) -> bool:
 class RoutedOutput:
     """The outputs of a configuration for work over files: it waits for them, so that none misses an alert.
 
-    What an output that fails cannot keep in its queue is dropped and counted, and so is what is left `CLOSE_S` after
+    What memory has no room for, while an output fails, is dropped and counted, and so is what is left `CLOSE_S` after
     the end.
     """
 
     def __init__(self, routes: Sequence[Route]) -> None:
-        self._fanout = Fanout(routes, report=tell, close_timeout_s=CLOSE_S)
+        limits = routes[0].limits if routes else QueueLimits()
+        self._journal = MemoryJournal(limits, [route.name for route in routes])
+        self._fanout = Fanout(routes, self._journal, report=tell, close_timeout_s=CLOSE_S)
 
     def write_findings(self, findings: Sequence[Finding]) -> None:
         """Hand on what was found, in order.
@@ -81,13 +85,14 @@ class RoutedOutput:
             BrokenPipeError: All places that alerts went to are gone.
         """
         for batch in _batches(findings):
-            self._fanout.write([finding.alert() for finding in batch])
+            self._journal.append(batch)
+            self._fanout.wake()
             self._fanout.wait_for_room(PATIENCE_S)
             if self._fanout.is_gone:
                 raise BrokenPipeError
 
     def flush(self) -> None:
-        """Nothing waits here: the queues have everything."""
+        """Nothing waits here: the outputs have everything."""
 
     def close(self) -> Mapping[str, int]:
         """Deliver what waits; the number of alerts that each output did not get, where there are some."""

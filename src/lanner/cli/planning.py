@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -20,11 +21,12 @@ from lanner.compiler.ruleset import RuleSet
 from lanner.config.durations import parse_ms
 from lanner.config.models import Config, Metrics, Webserver
 from lanner.config.routing import Makings, option_problems
+from lanner.config.storage import store_plan
 from lanner.config.vigil import vigil_plan
 from lanner.outputs.sink import OptionError
 from lanner.outputs.stdout import Lines
 from lanner.plugins import k8saudit
-from lanner.server.plan import Files, Hooks, Plan, PlanError, SnapshotPlan, SourcePlan, WebPlan
+from lanner.server.plan import Files, Hooks, Plan, PlanError, SnapshotPlan, SourcePlan, StorePlan, WebPlan
 from lanner.server.watch import digests
 from lanner.sources.auth import Access, read_tokens
 from lanner.sources.base import Source, SourceError, reason_of
@@ -96,6 +98,7 @@ class Planner:
             routes=configured_routes(config, settings, self.console, self.stdout),
             web=_web(config.webserver, settings),
             snapshots=_snapshots(config.metrics),
+            store=_store(config),
             vigil=_vigil(config, [place.name for place in places]),
             files=known,
         )
@@ -211,10 +214,11 @@ def settings_problems(settings: Settings) -> Iterator[tuple[str, str, str | None
             make()
         except Failure as failure:
             yield key, failure.message, failure.help
-    try:
-        vigil_plan(config.blindness, _source_names(config))
-    except OptionError as error:
-        yield error.option, error.message, error.help
+    for check in (lambda: vigil_plan(config.blindness, _source_names(config)), lambda: _stored(config)):
+        try:
+            check()
+        except OptionError as error:
+            yield error.option, error.message, error.help
 
 
 class _Nowhere:
@@ -290,6 +294,17 @@ def _snapshots(metrics: Metrics) -> SnapshotPlan | None:
         in_megabytes=metrics.convert_memory_to_mb,
         has_zeros=metrics.include_empty_values,
     )
+
+
+def _store(config: Config) -> StorePlan:
+    try:
+        return _stored(config)
+    except OptionError as error:
+        raise Failure(str(error), error.help) from error
+
+
+def _stored(config: Config) -> StorePlan:
+    return store_plan(config.store, config.outputs_queue.capacity, os.environ, os.geteuid())
 
 
 def _vigil(config: Config, names: Iterable[str]) -> VigilPlan:

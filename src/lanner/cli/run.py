@@ -26,6 +26,7 @@ from lanner.server.plan import PlanError
 from lanner.server.station import Station, labels, warnings_of
 from lanner.server.workers import MAX_DEATHS, run_workers
 from lanner.sources.base import SourceError
+from lanner.store.errors import StoreError
 
 if TYPE_CHECKING:
     from lanner.outputs.screen import Screen
@@ -144,7 +145,7 @@ def detect(
                 station = Station(plan, again, versions=versions(), stop_after_s=stop_after_s)
                 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                     ending = runner.run(watched(station.run(), lambda: _figures(station.snapshot()), screen, console))
-        except SourceError as error:
+        except (SourceError, StoreError) as error:
             raise Failure(str(error), error.help, ExitCode.FAILED) from error
     return _close(ending, time.perf_counter() - started, console)
 

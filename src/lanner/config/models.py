@@ -20,6 +20,7 @@ from lanner.config.outputs import (
     SyslogOutput,
 )
 from lanner.config.section import PRIORITIES, WORDS, Section, Standing, accepted, used
+from lanner.config.storage import Storage
 
 __all__ = ["Config", "Standing"]
 
@@ -135,7 +136,9 @@ class Capture(Section, frozen=True):
 class OutputsQueue(Section, frozen=True):
     """`outputs_queue`."""
 
-    capacity: Annotated[int, used("Alerts that may wait for each output, at most 64 MiB of them; 0: 10,000.", ge=0)] = 0
+    capacity: Annotated[
+        int, used("Alerts that are kept in memory for outputs that keep up, at most 64 MiB of them; 0: 10,000.", ge=0)
+    ] = 0
 
 
 class Webserver(Section, frozen=True):
@@ -253,6 +256,7 @@ class Config(Section, frozen=True):
     ] = {}
     time_format_iso_8601: Annotated[bool, used("Whether times in text are date and time in UTC.")] = False
     buffered_outputs: Annotated[bool, used("Accepted; alerts are handed on with each block of events.")] = False
+    store: Annotated[Storage, used("Where alerts are kept until outputs have them, and after.")] = Storage()
     outputs_queue: Annotated[OutputsQueue, used("Alerts on their way to outputs.")] = OutputsQueue()
     output_timeout: Annotated[
         int, accepted("How long outputs may take, in milliseconds; here none can hold up detection, or another.")

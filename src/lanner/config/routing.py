@@ -23,13 +23,13 @@ from lanner.outputs.http import HttpOptions, HttpOutput
 from lanner.outputs.lane import Route
 from lanner.outputs.notify import NotifyOptions, NotifyOutput
 from lanner.outputs.program import ProgramOptions, ProgramOutput
-from lanner.outputs.queue import QueueLimits
 from lanner.outputs.rate import RateLimit
 from lanner.outputs.selection import OutputFilter
 from lanner.outputs.sink import Encoding, OptionError, Sink
 from lanner.outputs.stdout import Lines, SharedOutput
 from lanner.outputs.syslog import Header, SyslogOptions, SyslogOutput, Transport
 from lanner.outputs.template import AlertTemplate
+from lanner.outputs.window import QueueLimits
 from lanner.rules.priority import Priority
 
 
@@ -128,7 +128,6 @@ def _routes(config: Config, makings: Makings) -> Iterator[Route]:
             filter=_filter(section),
             rate=_rate(section.rate_limit),
             limits=limits,
-            is_awaited=key == "stdout_output",
             made_of=(section, makings.format, [stamp(getattr(section, file, "")) for file in _FILES]),
         )
 

@@ -12,6 +12,7 @@ from lanner.engine.alert import Alert, AlertKind, FieldValue, Finding
 from lanner.engine.stats import Stats
 from lanner.events.context import Context, host_name
 from lanner.events.decode import FLAWS, Batch, EventDecoder, Flaw, Payload, Problem, is_event
+from lanner.events.identity import Hash, content_hash
 from lanner.events.schema import Event
 from lanner.rules.priority import Priority
 
@@ -19,6 +20,7 @@ INTERNAL_SOURCE = "internal"
 DAMAGED_EVENT = "Lanner internal: damaged event"
 """The rule name of the alert that is raised for an event that could not be evaluated as a whole."""
 
+_LAST_NS = 2**63 - 1
 _TRUNCATED = (Flaw.TOO_DEEP, Flaw.TOO_LARGE)
 
 
@@ -48,8 +50,24 @@ class Result:
 class Engine:
     """Evaluates events against a rule set. Not safe for use from several threads at once."""
 
-    def __init__(self, rules: RuleSet, *, hostname: str | None = None, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        rules: RuleSet,
+        *,
+        hostname: str | None = None,
+        identifies: bool = False,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """Prepare an engine.
+
+        Args:
+            rules: What to look for.
+            hostname: The host that alerts name; None: this one.
+            identifies: Whether findings get an identity, for whoever keeps them.
+            clock: Nanoseconds since the epoch.
+        """
         self.rules = rules
+        self._identifies = identifies
         self.stats = Stats.for_rules(rule.name for rule in rules.rules)
         self._hostname = hostname or host_name()
         self._context = Context(self._hostname, clock)
@@ -59,7 +77,11 @@ class Engine:
             DAMAGED_EVENT, Priority.WARNING, INTERNAL_SOURCE, (), self._hostname, ("origin", "reason")
         )
         self._rendering = [
-            (AlertKind(rule.name, rule.priority, rule.source, rule.tags, self._hostname, keys), render)
+            (
+                AlertKind(rule.name, rule.priority, rule.source, rule.tags, self._hostname, keys),
+                render,
+                _named(rule.name),
+            )
             for rule, render, keys in zip(rules.rules, rules.render, rules.output_keys, strict=True)
         ]
 
@@ -122,7 +144,7 @@ class Engine:
                 hits = match(event, context)
                 if hits:
                     matched += hits
-                    self._render(hits, event, findings)
+                    self._render(hits, event, findings, batch, index)
         self._count(matched)
         count = len(batch.events) - others
         result.events += count
@@ -130,7 +152,7 @@ class Engine:
         self.stats.missing_audit_id += missing
         context.first_number += len(batch.events)
         for problem in batch.problems:
-            self._report(problem, result, origin)
+            self._report(problem, result, origin, batch)
         self.stats.malformed += batch.more_problems
         result.malformed += batch.more_problems
 
@@ -145,14 +167,19 @@ class Engine:
         context.first_number -= index + 1
         context.begin(batch)
 
-    def _render(self, hits: Sequence[int], event: Event, findings: list[Finding]) -> None:
-        """Add a finding for each rule that matched the event."""
+    def _render(self, hits: Sequence[int], event: Event, findings: list[Finding], batch: Batch, index: int) -> None:
+        """Add a finding for each rule that matched the event, which is one of a batch."""
         context = self._context
         time_ns = context.time_ns()
+        content = content_hash(batch.text(index)) if self._identifies else None
+        moment = _moment(0 if context.is_arrival(time_ns) else time_ns)
+        identity = b""
         for number in hits:
-            kind, render = self._rendering[number]
+            kind, render, name = self._rendering[number]
             message, values = render(event, context)
-            findings.append(Finding(kind, time_ns, message, values))
+            if content is not None:
+                identity = _identity(moment, content, name)
+            findings.append(Finding(kind, time_ns, message, values, identity))
 
     def _count(self, hits: Iterable[int]) -> None:
         for number, times in Counter(hits).items():
@@ -160,7 +187,7 @@ class Engine:
             self.stats.by_rule[rule.name] += times
             self.stats.by_priority[rule.priority] += times
 
-    def _report(self, problem: Problem, result: Result, origin: str) -> None:
+    def _report(self, problem: Problem, result: Result, origin: str, batch: Batch) -> None:
         """Count what was wrong with a document, and say so in an alert where a part of an event is missing."""
         if problem.flaw in _TRUNCATED:
             self.stats.truncated += 1
@@ -173,4 +200,26 @@ class Engine:
             message = f"{DAMAGED_EVENT}: {FLAWS[problem.flaw]} (origin={origin} start={problem.sample})"
             self.stats.by_priority[self._damaged.priority] += 1
             self.stats.by_rule[DAMAGED_EVENT] = self.stats.by_rule.get(DAMAGED_EVENT, 0) + 1
-            result.findings.append(Finding(self._damaged, self._clock(), message, values))
+            identity = b""
+            if self._identifies:
+                identity = _identity(_moment(0), content_hash(batch.text(problem.event)), _named(DAMAGED_EVENT))
+            result.findings.append(Finding(self._damaged, self._clock(), message, values, identity))
+
+
+def _identity(moment: bytes, content: Hash, name: bytes) -> bytes:
+    """What tells a match from every other: what the event says, and the rule's name.
+
+    It begins with the event's own time, so that those of the same time stand together in an index.
+    """
+    found = content.copy()
+    found.update(name)
+    return moment + found.digest()
+
+
+def _moment(time_ns: int) -> bytes:
+    return max(0, min(time_ns, _LAST_NS)).to_bytes(8)
+
+
+def _named(rule: str) -> bytes:
+    """A rule's name behind what no event ends with."""
+    return b"\0" + rule.encode("utf-8", "surrogatepass")

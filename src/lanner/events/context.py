@@ -146,6 +146,10 @@ class Context:
                 return found
         return self._arrival
 
+    def is_arrival(self, time_ns: int) -> bool:
+        """Whether a time is that at which the batch arrived, and not the event's own."""
+        return time_ns == self._arrival
+
     def num(self) -> int:
         """The event's running number, from 1."""
         return self.first_number + self._index

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import re
 
+from stringzilla import find
+
 # A text, to the end where it is not closed, or one of the characters that structure what is no text; all else lies
 # between. The repeat never goes back.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?+|[\[\]{},]', re.DOTALL)
 _ITEMS = re.compile(rb"\s*:\s*\[")
 _EVENT_LIST = re.compile(rb'\s*:\s*"EventList"')
+_FIRST_ITEM = re.compile(rb'"items":\[(\{(?:"(?:kind|apiVersion)":"[^"\\]{0,64}",)*+"level":")')
+_ENDS = (b"}]}", b"}]}\n")
 _OPENERS = (b"[", b"{")
 _CLOSERS = (b"]", b"}")
 
@@ -46,6 +50,34 @@ def elements(document: bytes) -> list[bytes] | None:
         return _split(document, document.index(b"[") + 1)
     at = _items_of_list(document) if start == b"{" else None
     return None if at is None else _split(document, at)
+
+
+def items(document: bytes | memoryview, number: int) -> list[memoryview]:
+    """The texts of the items of an `EventList` as API servers write it, in a tenth of the time that decoding takes.
+
+    Items begin alike there, and nothing within one looks like a beginning: else there would be more of them.
+
+    Args:
+        document: A list that was decoded.
+        number: How many items it has.
+
+    Returns:
+        None of them where it is written in another way.
+    """
+    first = _FIRST_ITEM.search(document)
+    end = next((ending for ending in _ENDS if document[-len(ending) :] == ending), None)
+    if first is None or end is None:
+        return []
+    view, separator = memoryview(document), b"}," + first[1]
+    starts = [first.start(1)]
+    at = find(view, separator, starts[0])
+    while at >= 0 and len(starts) <= number:
+        starts.append(at + 2)
+        at = find(view, separator, at + 2)
+    if len(starts) != number:
+        return []
+    ends = [*(start - 1 for start in starts[1:]), len(view) - len(end) + 1]
+    return [view[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
 def _items_of_list(document: bytes) -> int | None:

@@ -6,34 +6,41 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from lanner.engine.alert import Alert
-from lanner.outputs.lane import Lane, Route, RouteStats
-from lanner.outputs.queue import size_of
+from lanner.engine.alert import Finding
+from lanner.outputs.journal import Journal
+from lanner.outputs.lane import GIVE_UP_AFTER_S, Lane
+from lanner.outputs.route import Route, RouteStats
 
 
 class Fanout:
-    """Hands alerts to the queues of routes; each route's own thread delivers from there, and repeats what fails.
-
-    It is an output itself. That it has taken an alert does not mean that the alert has arrived.
-    """
+    """Has alerts of a journal delivered to outputs, each by a thread of its own, which repeats what fails."""
 
     def __init__(
         self,
         routes: Sequence[Route],
+        journal: Journal,
         *,
         report: Callable[[str], None],
+        on_gone: Callable[[], object] = lambda: None,
+        give_up_after_s: float = GIVE_UP_AFTER_S,
         close_timeout_s: float = 5,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Connect the routes; threads begin with the first alert.
+        """Connect the routes; threads begin when they are woken.
 
         Args:
             routes: The outputs; no two of them are the same object.
+            journal: Where alerts are read from.
             report: Told what goes wrong, at most once a minute for each output and kind; called from any thread.
+            on_gone: Told, in any thread, that the places of all outputs are gone for good.
+            give_up_after_s: How long an output that fails is tried with an alert.
             close_timeout_s: How long `close` may take, for all routes together.
             clock: Seconds that never go back.
         """
+        self._journal = journal
         self._report = report
+        self._on_gone = on_gone
+        self._give_up_after_s = give_up_after_s
         self._close_timeout_s = close_timeout_s
         self._clock = clock
         self._leaving: list[Lane] = []
@@ -44,38 +51,32 @@ class Fanout:
     def adopt(self, routes: Sequence[Route]) -> None:
         """Go on with other routes, as after the configuration was read again.
 
-        A route that is as one of before goes on with its queue and its connections. The others deliver what they have
-        in the background, for as long as `close` may take.
+        A route that is as one of before goes on with its connections. One that is made anew goes on from where that of
+        before ends, which ends what it has begun. One that is no more delivers what it has in the background, for as
+        long as `close` may take.
         """
         old = {lane.route.name: lane for lane in self._lanes}
+        wanted = {route.name for route in routes}
         kept = {route.name for route in routes if route.name in old and old[route.name].route.is_as(route)}
         leaving = [lane for lane in self._lanes if lane.route.name not in kept]
+        self._leaving += leaving
+        deadline = self._clock() + self._close_timeout_s
+        for lane in leaving:
+            lane.ask_to_close(deadline, drains=lane.route.name not in wanted)
         self._lanes = [old[route.name] if route.name in kept else self._lane(route) for route in routes]
         if leaving:
-            self._leaving += leaving
-            deadline = self._clock() + self._close_timeout_s
-            for lane in leaving:
-                lane.ask_to_close(deadline)
             threading.Thread(target=self._close_all, args=(leaving,), name="outputs that leave", daemon=True).start()
+        self.wake()
 
-    def write(self, alerts: Sequence[Alert]) -> None:
-        """Put the alerts into the queues; one that finds its queue full is dropped and counted."""
-        if alerts and self._lanes:
-            sized = [(alert, size_of(alert)) for alert in alerts]
-            for lane in self._lanes:
-                lane.offer(sized)
+    def wake(self) -> None:
+        """Say that there may be alerts."""
+        for lane in self._lanes:
+            lane.wake()
 
-    def flush(self) -> None:
-        """Nothing waits here: the queues have everything."""
-
-    def settle(self, patience_s: float) -> bool:
-        """Wait for the routes that are awaited, until they have dealt with what they took, or time is up.
-
-        Returns:
-            False when one of them fails: what it has taken is only in memory.
-        """
-        settled = [lane.settle(patience_s) for lane in self._lanes if lane.route.is_awaited]
-        return all(settled)
+    def pass_on(self, findings: Sequence[Finding]) -> None:
+        """Deliver alerts that the journal does not have, each of them once; it may get them later."""
+        for lane in self._lanes:
+            lane.pass_on(findings)
 
     def wait_for_room(self, patience_s: float) -> None:
         """Wait for outputs that are slower than whoever writes, each until it has room, fails, or time is up.
@@ -96,7 +97,7 @@ class Fanout:
             lane.route.output.reopen()
 
     def close(self) -> None:
-        """Deliver what waits, and close the outputs; what is not delivered in time is dropped and counted."""
+        """Deliver what waits, and close the outputs; what is not delivered in time is left to another run, or lost."""
         deadline = self._clock() + self._close_timeout_s
         for lane in self._lanes:
             lane.ask_to_close(deadline)
@@ -108,19 +109,34 @@ class Fanout:
         """The counters of the routes, in their order, then those of routes that are no more; one for each name."""
         found: dict[str, RouteStats] = {}
         with self._accounts:
-            for stats in (*(lane.stats() for lane in (*self._lanes, *self._leaving)), *self._left.values()):
+            ended = [lane.stats().as_left() for lane in self._leaving]
+            for stats in (*(lane.stats() for lane in self._lanes), *ended, *self._left.values()):
                 found[stats.name] = found[stats.name] + stats if stats.name in found else stats
         return [*found.values()]
 
     def _lane(self, route: Route) -> Lane:
-        return Lane(route, report=self._report, clock=self._clock)
+        return Lane(
+            route,
+            self._journal,
+            report=self._report,
+            give_up_after_s=self._give_up_after_s,
+            on_gone=self._lose,
+            clock=self._clock,
+        )
+
+    def _lose(self) -> bool:
+        """A place is gone; whether there is another one to go on for."""
+        if not self.is_gone:
+            return True
+        self._on_gone()
+        return False
 
     def _close_all(self, lanes: Sequence[Lane]) -> None:
         for lane in lanes:
             lane.close()
             with self._accounts:
                 if lane in self._leaving:
-                    stats = lane.stats()
+                    stats = lane.stats().as_left()
                     before = self._left.get(stats.name)
                     self._left[stats.name] = before + stats if before else stats
                     self._leaving.remove(lane)

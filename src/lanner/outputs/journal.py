@@ -1,23 +1,102 @@
-"""Stored alerts as outputs read them: in order, from where each has come to."""
+"""Alerts as outputs read them: in order, each output from where it has come to."""
 
 from __future__ import annotations
 
-import msgspec
+import time
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeAlias
 
 from lanner.engine.alert import Finding
+from lanner.outputs.window import Entry, QueueLimits, Window, size_of
+
+Mark: TypeAlias = "tuple[int, int]"
+"""How far somebody has come: the number of an alert, and its `total`."""
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
-    """An alert that is stored.
+class Journal(Protocol):
+    """Where alerts are kept for outputs; for any number of threads.
 
     Attributes:
-        seq: Its number, larger than that of every alert before it; some numbers may be missing.
-        stored_ns: When it was stored, in nanoseconds since the epoch.
-        total: About how many bytes it and all alerts before it take.
-        finding: What is told.
+        is_durable: Whether what is left at the end is delivered by another run.
+        poll_s: How often to look for what others have added, in seconds; None: nobody else adds anything.
     """
 
-    seq: int
-    stored_ns: int
-    total: int
-    finding: Finding
+    is_durable: bool
+    poll_s: float | None
+
+    @property
+    def top(self) -> Mark:
+        """The newest alert that is known of."""
+
+    def claim(self, output: str) -> Mark | None:
+        """The last alert that an output is done with; None while somebody else delivers to it."""
+
+    def release(self, output: str) -> None:
+        """Let somebody else deliver to an output."""
+
+    def after(self, output: str, seq: int, most: int) -> tuple[Sequence[Entry], int]:
+        """The alerts behind a number, at most so many, and how many before them were lost; the output is claimed."""
+
+    def move(self, output: str, seq: int) -> None:
+        """Say that an output is done with all alerts up to a number."""
+
+    def bury(self, output: str, finding: Finding, reason: str) -> None:
+        """Keep an alert that the output does not get; whoever has kept it may forget it once this returns."""
+
+
+class MemoryJournal:
+    """Alerts in memory alone, of work that can be done again. The oldest ones are lost where there are too many."""
+
+    is_durable = False
+    poll_s: float | None = None
+
+    def __init__(self, limits: QueueLimits, outputs: Iterable[str]) -> None:
+        """Begin without an alert.
+
+        Args:
+            limits: How many alerts there may be.
+            outputs: Those that are to get all of them.
+        """
+        self._window = Window(limits)
+        self._marks = dict.fromkeys(outputs, 0)
+
+    @property
+    def top(self) -> Mark:
+        """The newest alert."""
+        return self._window.top
+
+    def append(self, findings: Sequence[Finding]) -> None:
+        """Take alerts, in order."""
+        seq, total = begins_after, _ = self._window.top
+        now_ns = time.time_ns()
+        entries = []
+        for finding in findings:
+            seq += 1
+            total += size_of(finding)
+            entries.append(Entry(seq, now_ns, total, finding))
+        if entries:
+            self._window.extend(begins_after, entries)
+
+    def claim(self, output: str) -> Mark:
+        """An output begins with the first alert."""
+        return 0, 0
+
+    def release(self, output: str) -> None:
+        """An output that has ended keeps nothing from being forgotten."""
+        self._marks.pop(output, None)
+
+    def after(self, output: str, seq: int, most: int) -> tuple[Sequence[Entry], int]:
+        """The alerts behind a number, and how many before them were lost."""
+        entries = self._window.after(seq, most)
+        if entries is None:
+            entries = self._window.rest(most)
+            return entries, entries[0].seq - 1 - seq if entries else 0
+        return entries, 0
+
+    def move(self, output: str, seq: int) -> None:
+        """Forget what all outputs are done with."""
+        self._marks[output] = seq
+        self._window.forget(min(self._marks.values()))
+
+    def bury(self, output: str, finding: Finding, reason: str) -> None:
+        """Nothing: it is counted, and said."""

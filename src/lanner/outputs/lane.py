@@ -1,215 +1,189 @@
-"""The way of alerts to one output: filter, rate limit, bounded queue, and a thread that delivers."""
+"""The way of alerts to one output: a thread reads them in order, filters, limits, delivers, and tries again."""
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from typing import NamedTuple
 
-from lanner.engine.alert import Alert
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
+
+from lanner.engine.alert import Finding
+from lanner.outputs.journal import Journal, Mark
 from lanner.outputs.notices import Notices
-from lanner.outputs.queue import MemoryQueue, Queue, QueueLimits, size_of
-from lanner.outputs.rate import Limiter, RateLimit
-from lanner.outputs.selection import OutputFilter
-from lanner.outputs.sink import GoneError, RefusedError, Sink
+from lanner.outputs.rate import Limiter
+from lanner.outputs.route import DropReason, Route, RouteStats
+from lanner.outputs.sink import FindingSink, GoneError, RefusedError
+from lanner.outputs.window import Entry, size_of
 
-_FIRST_PAUSE_S = 0.1
-_LONGEST_PAUSE_S = 30.0
+__all__ = ["DropReason", "Lane", "Route", "RouteStats"]
+
+GIVE_UP_AFTER_S = 86_400.0
+
+_PAUSES = wait_random_exponential(multiplier=0.2, max=30)
+"""Between attempts: up to 0.2 s, 0.4 s, … 30 s, by chance, so that outputs do not all come at once."""
+
 _LONGEST_CLOSING_PAUSE_S = 0.5
+_TROUBLE_S = 1.0
+"""How long to wait where alerts cannot be read, or somebody else delivers them."""
+
+_READ = 256
+_MAX_PASSED = 100_000
 
 
-class DropReason(StrEnum):
-    """Why an alert that an output should have got was given up."""
+class _Item(NamedTuple):
+    """An alert to be delivered, when it was stored, and how far the output has come with it."""
 
-    QUEUE_FULL = "queue_full"
-    REFUSED = "refused"
-    GONE = "gone"
-    CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """An output, and which alerts go there.
-
-    Attributes:
-        name: What notices and counters call it.
-        output: Used by the route's thread alone, but for `reopen`.
-        filter: The alerts it takes.
-        rate: How many of those, or None for all.
-        limits: How many may wait while it is slow or away.
-        is_awaited: Whether `Fanout.settle` waits for it.
-        made_of: What the output was made from; a route with the same name that was made from the same goes on when the
-            configuration is read again.
-    """
-
-    name: str
-    output: Sink
-    filter: OutputFilter = field(default_factory=OutputFilter)
-    rate: RateLimit | None = None
-    limits: QueueLimits = field(default_factory=QueueLimits)
-    is_awaited: bool = False
-    made_of: object = None
-
-    def is_as(self, other: Route) -> bool:
-        """Whether another route, made from another reading of the configuration, would do just the same."""
-        return replace(self, output=other.output) == other
+    finding: Finding
+    stored_ns: int
+    mark: Mark | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteStats:
-    """What a route has done so far, in alerts.
+class _TimeIsUp(Exception):
+    """The end has come."""
 
-    Attributes:
-        name: The route.
-        delivered: Written and flushed; summaries of the rate limit are among them.
-        filtered: Not for this output.
-        held_back: Over the rate limit.
-        dropped: Given up, by reason.
-        waiting: In the queue.
-        waiting_bytes: What those occupy, about.
-        failures: Deliveries that failed, whether or not a later one succeeded.
-    """
 
-    name: str
-    delivered: int
-    filtered: int
-    held_back: int
-    dropped: dict[DropReason, int]
-    waiting: int
-    waiting_bytes: int
-    failures: int
-
-    def __add__(self, other: RouteStats) -> RouteStats:
-        """What both have done, under the name of the first."""
-        return RouteStats(
-            name=self.name,
-            delivered=self.delivered + other.delivered,
-            filtered=self.filtered + other.filtered,
-            held_back=self.held_back + other.held_back,
-            dropped=dict(Counter(self.dropped) + Counter(other.dropped)),
-            waiting=self.waiting + other.waiting,
-            waiting_bytes=self.waiting_bytes + other.waiting_bytes,
-            failures=self.failures + other.failures,
-        )
+def _may_pass(error: BaseException) -> bool:
+    """Whether a later attempt may succeed."""
+    return isinstance(error, OSError) and not isinstance(error, (RefusedError, GoneError))
 
 
 class Lane:
-    """Runs a route. The thread begins with the first alert, so that a process may fork before that."""
+    """Runs a route. The thread begins when it is woken for the first time, so that a process may fork before that.
+
+    An alert is done with once it is delivered, left out, or given up and kept elsewhere; only then it is moved on.
+    """
 
     def __init__(
         self,
         route: Route,
+        journal: Journal,
         *,
         report: Callable[[str], None],
+        give_up_after_s: float = GIVE_UP_AFTER_S,
+        on_gone: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
-        queue: Queue | None = None,
     ) -> None:
         """Connect the parts.
 
         Args:
             route: The output and its options.
+            journal: Where alerts are read from.
             report: Told what goes wrong, at most once a minute for each kind; called from the lane's thread too.
+            give_up_after_s: How long an output that fails is tried with an alert.
+            on_gone: Told that the place is no more; whether the run goes on without it.
             clock: Seconds that never go back.
-            queue: Where alerts wait; None for memory.
         """
         self.route = route
-        self._clock = clock
+        self._journal = journal
         self._report = report
+        self._give_up_after_s = give_up_after_s
+        self._on_gone = on_gone
+        self._clock = clock
         self._notices = Notices(clock)
-        self._queue = queue if queue is not None else MemoryQueue(route.limits)
         self._limiter = Limiter(route.rate, clock()) if route.rate else None
+        self._retrying = Retrying(
+            retry=retry_if_exception(_may_pass), wait=_PAUSES, stop=self._must_give_up, sleep=self._rest, reraise=True
+        )
+        output = route.output
+        self._write = output.write_findings if isinstance(output, FindingSink) else self._write_alerts
         self._counts: Counter[str] = Counter()
         self._dropped: Counter[DropReason] = Counter()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._has_news = False
+        self._mark: Mark | None = None
+        self._is_mine = False
+        self._early: deque[tuple[Finding, int]] = deque()
+        self._early_bytes = 0
+        self._passed: dict[bytes, None] = {}
         self._closes_at: float | None = None
+        self._drains = True
+        self._last_seq: int | None = None
         self._is_over = False
-        self._taken = 0
-        self._settled = 0
-        self._is_behind = False
         self._is_gone = False
-        self._is_failing = False
+        self._goes_on = True
+        self._has_trouble = False
+        self._failing_since: float | None = None
 
     @property
     def is_gone(self) -> bool:
-        """Whether the place is no more, as standard output is once nobody reads it; alerts are then only counted."""
+        """Whether the place is no more, as standard output is once nobody reads it."""
         return self._is_gone
 
-    def settle(self, patience_s: float) -> bool:
-        """Wait until the alerts taken so far are delivered or given up, the output fails, or time is up.
-
-        An output that once took too long is not waited for again before it has caught up.
-
-        Returns:
-            False when the output fails: what it has taken is only in memory.
-        """
+    def wake(self) -> None:
+        """Say that there may be alerts."""
         with self._changed:
-            if not self._is_behind:
-                goal = self._taken
-                self._changed.wait_for(lambda: self._settled >= goal or self._is_failing or self._is_over, patience_s)
-                self._is_behind = self._settled < goal
-            return not (self._is_behind and self._is_failing)
+            if self._thread is None and self._closes_at is None:
+                # A daemon, so that an output that hangs for good does not keep the process from ending.
+                self._thread = threading.Thread(target=self._run, name=f"output {self.route.name}", daemon=True)
+                self._thread.start()
+            self._has_news = True
+            self._changed.notify_all()
 
-    def wait_for_room(self, patience_s: float) -> None:
-        """Wait until at most half of the queue is in use, the output fails, or time is up."""
+    def pass_on(self, findings: Sequence[Finding]) -> None:
+        """Take alerts that the journal does not have, each of them once; it may get them later."""
         limits = self.route.limits
         with self._changed:
-            self._changed.wait_for(
-                lambda: (
-                    (2 * self._queue.alerts <= limits.max_alerts and 2 * self._queue.bytes <= limits.max_bytes)
-                    or self._is_failing
-                    or self._is_over
-                ),
-                patience_s,
-            )
-
-    def offer(self, sized: Sequence[tuple[Alert, int]]) -> None:
-        """Take the alerts that are for this output, with their sizes in bytes; never waits for the output."""
-        takes, limiter, now = self.route.filter.takes, self._limiter, self._clock()
-        with self._changed:
-            for alert, size in sized:
-                if not takes(alert):
-                    self._counts["filtered"] += 1
-                elif limiter and not limiter.admits(alert, now):
-                    self._counts["held_back"] += 1
-                else:
-                    self._put(alert, size)
-            if self._queue.alerts or (limiter and limiter.due_at is not None):
-                self._wake()
+            for finding in findings:
+                if finding.identity in self._passed:
+                    continue
+                size = size_of(finding)
+                if self._early and (
+                    len(self._early) >= limits.max_alerts or self._early_bytes + size > limits.max_bytes
+                ):
+                    self._drop(DropReason.QUEUE_FULL, 1, "alerts cannot be stored, and memory has no room for more")
+                    continue
+                if len(self._passed) >= _MAX_PASSED:
+                    del self._passed[next(iter(self._passed))]
+                self._passed[finding.identity] = None
+                self._early.append((finding, size))
+                self._early_bytes += size
+        self.wake()
         self._tell()
+
+    def wait_for_room(self, patience_s: float) -> None:
+        """Wait until at most half of the limits is in use, the output fails, or time is up."""
+        limits = self.route.limits
+
+        def has_room() -> bool:
+            waiting, waiting_bytes = self._lag()
+            is_little = 2 * waiting <= limits.max_alerts and 2 * waiting_bytes <= limits.max_bytes
+            return is_little or self._failing_since is not None or self._is_over
+
+        with self._changed:
+            self._changed.wait_for(has_room, patience_s)
 
     def stats(self) -> RouteStats:
         """The counters, all of one moment."""
         with self._changed:
+            waiting, waiting_bytes = self._lag()
             return RouteStats(
                 name=self.route.name,
                 delivered=self._counts["delivered"],
                 filtered=self._counts["filtered"],
                 held_back=self._counts["held_back"],
                 dropped=dict(self._dropped),
-                waiting=self._queue.alerts,
-                waiting_bytes=self._queue.bytes,
+                waiting=waiting,
+                waiting_bytes=waiting_bytes,
                 failures=self._counts["failures"],
             )
 
-    def ask_to_close(self, deadline: float) -> None:
-        """Take no more alerts, and deliver what waits until the deadline, a time of the lane's clock."""
+    def ask_to_close(self, deadline: float, *, drains: bool = True) -> None:
+        """End: deliver what waits until the deadline, a time of the lane's clock, or only what was begun."""
         with self._changed:
-            if self._closes_at is not None:
-                return
-            if self._limiter:
-                self._summarise(self._limiter)
-                if self._queue.alerts:
-                    self._wake()
-            self._closes_at = deadline
-            self._changed.notify_all()
+            if self._closes_at is None:
+                self._closes_at, self._drains = deadline, drains
+                if self._journal.poll_s is None:
+                    self._last_seq = self._journal.top[0]  # what comes from now on is not for it
+                self._changed.notify_all()
 
     def close(self) -> None:
-        """Wait until all is delivered or the deadline has come; the rest is counted as dropped."""
+        """Wait until all is delivered or the deadline has come; what another run will not deliver is dropped then."""
         thread, deadline = self._thread, self._closes_at
         assert deadline is not None  # noqa: S101 - INVARIANT: `ask_to_close` came first
         if thread:
@@ -219,147 +193,261 @@ class Lane:
         with self._changed:
             self._is_over = True
             self._changed.notify_all()
-            rest = self._queue.alerts
-            if rest:
+            rest, _ = self._lag()
+            if rest and not self._journal.is_durable:
                 self._drop(DropReason.CLOSED, rest, "the end came before they were delivered")
-                self._forget(rest)
+                self._mark = self._journal.top
+                self._early.clear()
         self._tell()
 
-    def _put(self, alert: Alert, size: int) -> None:
-        if self._closes_at is not None:
-            self._drop(DropReason.CLOSED, 1, "the output is closed")
-        elif self._is_gone:
-            self._drop(DropReason.GONE, 1, "nobody reads it any more")
-        elif self._queue.put(alert, size):
-            self._taken += 1
+    def _lag(self) -> tuple[int, int]:
+        """How many alerts wait, about, and how many bytes they take."""
+        seq, total = self._journal.top
+        mark = self._mark or ((seq, total) if self._journal.is_durable else (0, 0))
+        return max(0, seq - mark[0]) + len(self._early), max(0, total - mark[1]) + self._early_bytes
+
+    # What the thread does
+
+    def _run(self) -> None:
+        try:
+            while self._step():
+                pass
+        except _TimeIsUp:
+            pass
+        finally:
+            with suppress(Exception):
+                self.route.output.close()
+            with suppress(Exception):
+                self._journal.release(self.route.name)
+
+    def _step(self) -> bool:
+        """Deliver what comes next, or wait for it; False when that is all."""
+        with self._changed:
+            if self._must_stop() or (self._closes_at is not None and not self._drains):
+                return False
+            self._has_news = False
+            early = [finding for finding, _ in list(self._early)[: self.route.output.max_batch]]
+        if early:
+            self._serve_early(early)
+        elif self._summary_is_due():
+            self._summarise()
+        elif entries := self._read():
+            self._serve(entries)
         else:
-            self._drop(DropReason.QUEUE_FULL, 1, "its queue is full")
+            return self._wait()
+        return True
+
+    def _read(self) -> Sequence[Entry]:
+        """The alerts that come next; none where there are none, or where they cannot be read."""
+        name = self.route.name
+        self._has_trouble = False
+        try:
+            if not self._is_mine:
+                found = self._journal.claim(name)
+                if found is None:
+                    self._has_trouble = True
+                    return ()
+                self._is_mine = True
+                with self._changed:
+                    self._mark = max(found, self._mark or found)
+            assert self._mark is not None  # noqa: S101 - INVARIANT: it is set with the claim
+            entries, lost = self._journal.after(name, self._mark[0], _READ)
+        except Exception as error:  # whatever keeps alerts from being read may pass
+            self._has_trouble = True
+            self._notices.add("read", f"stored alerts cannot be read: {_reason(error)}")
+            self._tell()
+            if self._is_mine:
+                self._is_mine = False
+                with suppress(Exception):
+                    self._journal.release(name)
+            return ()
+        if lost:
+            with self._changed:
+                self._drop(DropReason.QUEUE_FULL, lost, "it is too slow, and memory is full")
+            self._tell()
+        last = self._last_seq
+        return entries if last is None else [entry for entry in entries if entry.seq <= last]
+
+    def _wait(self) -> bool:
+        """Wait until there is something to do; False when that was all."""
+        with self._changed:
+            if self._closes_at is not None:
+                if not self._limiter or self._limiter.due_at is None:
+                    return False
+            elif not self._has_news or self._has_trouble:
+                pauses = [_TROUBLE_S] if self._has_trouble else []
+                if self._journal.poll_s is not None:
+                    pauses.append(self._journal.poll_s)
+                if self._limiter and self._limiter.due_at is not None:
+                    pauses.append(max(0, self._limiter.due_at - self._clock()))
+                self._changed.wait(min(pauses, default=None))
+                return True
+        self._summarise()
+        return True
+
+    def _summary_is_due(self) -> bool:
+        limiter = self._limiter
+        return limiter is not None and limiter.due_at is not None and limiter.due_at <= self._clock()
+
+    def _summarise(self) -> None:
+        if self._limiter and (summary := self._limiter.summary()):
+            self._send([_Item(Finding.of(summary, os.urandom(16)), time.time_ns(), None)])
+
+    def _serve_early(self, findings: Sequence[Finding]) -> None:
+        now_ns = time.time_ns()
+        self._deliver(self._chosen([_Item(finding, now_ns, None) for finding in findings]))
+        with self._changed:
+            for _ in findings:
+                self._early_bytes -= self._early.popleft()[1]
+
+    def _serve(self, entries: Sequence[Entry]) -> None:
+        passed = self._passed
+        new = [_Item(e.finding, e.stored_ns, (e.seq, e.total)) for e in entries if e.finding.identity not in passed]
+        self._deliver(self._chosen(new))
+        self._move((entries[-1].seq, entries[-1].total))
+
+    def _chosen(self, found: Iterable[_Item]) -> list[_Item]:
+        """The alerts that are for this output, and within its limit."""
+        takes, limiter = self.route.filter.takes, self._limiter
+        items = []
+        counts: Counter[str] = Counter()
+        for item in found:
+            if not takes(item.finding.kind):
+                counts["filtered"] += 1
+            elif limiter and not limiter.admits(item.finding.alert(), self._clock()):
+                counts["held_back"] += 1
+            else:
+                items.append(item)
+        if counts:
+            with self._changed:
+                self._counts += counts
+        return items
+
+    def _deliver(self, items: Sequence[_Item]) -> None:
+        most = self.route.output.max_batch
+        for at in range(0, len(items), most):
+            self._send(items[at : at + most])
+
+    def _send(self, items: Sequence[_Item]) -> None:
+        """Write alerts until they are taken or given up.
+
+        Raises:
+            _TimeIsUp: The end came before.
+        """
+        try:
+            if self._is_gone:
+                raise GoneError
+            self._retrying(self._attempt, items)
+        except _TimeIsUp:
+            raise
+        except GoneError:
+            self._lose(len(items))
+        except Exception as error:  # not only `OSError`: a mistake of an output must not end its thread
+            if _may_pass(error) and self._must_stop():
+                raise _TimeIsUp from error
+            if len(items) > 1:
+                for item in items:
+                    self._send([item])
+                return
+            self._give_up(items[0], error)
+        else:
+            with self._changed:
+                self._counts["delivered"] += len(items)
+                self._failing_since = None
+        if items[-1].mark:
+            self._move(items[-1].mark)
+
+    def _attempt(self, items: Sequence[_Item]) -> None:
+        try:
+            self._write([item.finding for item in items])
+            self.route.output.flush()
+        except Exception as error:
+            with self._changed:
+                self._counts["failures"] += 1
+                if self._failing_since is None:
+                    self._failing_since = self._clock()
+                self._changed.notify_all()
+                waiting, _ = self._lag()
+                if not isinstance(error, GoneError):  # whether anybody is to know depends on whether the run goes on
+                    self._notices.add("failure", f"{_reason(error)} (alerts waiting: {waiting})")
+            self._tell()
+            raise
+
+    def _write_alerts(self, findings: Sequence[Finding]) -> None:
+        self.route.output.write([finding.alert() for finding in findings])
+
+    def _must_give_up(self, state: RetryCallState) -> bool:
+        return self._must_stop() or self._is_overdue(state.args[0])
+
+    def _is_overdue(self, items: Sequence[_Item]) -> bool:
+        """Whether the oldest of some alerts has waited too long for an output that fails all the time.
+
+        Time that the run was away does not count, and neither does a clock that was set.
+        """
+        if self._failing_since is None:
+            return False
+        waited_s = (time.time_ns() - items[0].stored_ns) / 1e9
+        return min(self._clock() - self._failing_since, waited_s) >= self._give_up_after_s
+
+    def _give_up(self, item: _Item, error: Exception) -> None:
+        """Keep an alert elsewhere that the output will not get; go on trying until it is kept."""
+        is_late = _may_pass(error)
+        while True:
+            try:
+                self._journal.bury(self.route.name, item.finding, _reason(error))
+            except Exception as failure:  # whatever keeps it from being kept may pass
+                self._notices.add("bury", f"an alert cannot be kept as a dead letter: {_reason(failure)}")
+                self._tell()
+                self._rest(_TROUBLE_S)
+            else:
+                break
+        with self._changed:
+            if not is_late:
+                self._failing_since = None  # it answers
+            self._drop(DropReason.EXPIRED if is_late else DropReason.REFUSED, 1, _reason(error))
+        self._tell()
+
+    def _lose(self, number: int) -> None:
+        """The place is gone for good: alerts are counted if the run goes on without it, else kept for the next one."""
+        is_first = not self._is_gone
+        self._is_gone = True
+        if is_first:
+            self._goes_on = self._on_gone()
+        if not self._goes_on:
+            raise _TimeIsUp
+        with self._changed:
+            self._dropped[DropReason.GONE] += number
+
+    def _move(self, mark: Mark) -> None:
+        with self._changed:
+            if self._is_over:
+                return
+            self._mark = mark
+            self._changed.notify_all()
+        self._journal.move(self.route.name, mark[0])
 
     def _drop(self, reason: DropReason, number: int, why: str) -> None:
         self._dropped[reason] += number
         self._notices.add(reason, f"{why} (dropped so far: {self._dropped[reason]})")
 
-    def _wake(self) -> None:
-        if self._thread is None and self._closes_at is None:
-            # A daemon, so that an output that hangs for good does not keep the process from ending.
-            self._thread = threading.Thread(target=self._run, name=f"output {self.route.name}", daemon=True)
-            self._thread.start()
-        self._changed.notify_all()
+    def _rest(self, seconds: float) -> None:
+        """Wait before the next attempt, which comes at once when the end is asked for meanwhile.
 
-    def _summarise(self, limiter: Limiter) -> None:
-        summary = limiter.summary()
-        if summary:
-            self._put(summary, size_of(summary))
-
-    def _run(self) -> None:
-        try:
-            while batch := self._next():
-                self._deliver(batch)
-        finally:
-            self._attempt(self.route.output.close)
-
-    def _next(self) -> Sequence[Alert]:
-        """The alerts to deliver next, when there are some; none when that is all."""
-        with self._changed:
-            while not self._must_stop():
-                limiter, pause = self._limiter, None
-                if limiter and limiter.due_at is not None:
-                    pause = limiter.due_at - self._clock()
-                    if pause <= 0:
-                        self._summarise(limiter)
-                if self._queue.alerts:
-                    return self._queue.first(self.route.output.max_batch)
-                if self._closes_at is not None:
-                    break
-                self._changed.wait(pause)
-            return ()
-
-    def _deliver(self, batch: Sequence[Alert]) -> bool:
-        """Write alerts until they are taken or refused; False when time was up before."""
-        pause = _FIRST_PAUSE_S
-        while True:
-            is_closing = self._closes_at is not None
-            error = self._attempt(lambda: self._write(batch))
-            if error is None:
-                self._done(len(batch), None)
-                return True
-            if isinstance(error, GoneError):
-                self._lose(len(batch))
-                return True
-            if not isinstance(error, OSError) or isinstance(error, RefusedError):
-                if len(batch) > 1:
-                    return all(self._deliver((alert,)) for alert in batch)
-                self._done(1, error)
-                return True
-            if not self._pause(min(pause, _LONGEST_CLOSING_PAUSE_S) if is_closing else pause, is_closing):
-                return False
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
-
-    def _write(self, batch: Sequence[Alert]) -> None:
-        self.route.output.write(batch)
-        self.route.output.flush()
-
-    def _attempt(self, action: Callable[[], None]) -> Exception | None:
-        """Do it, and give what went wrong.
-
-        Not only `OSError`: a mistake of one output must not end its thread, or all later alerts would wait for nobody.
+        Raises:
+            _TimeIsUp: There is to be none.
         """
-        try:
-            action()
-        except Exception as error:
-            with self._changed:
-                self._is_failing = True
-                self._changed.notify_all()
-                self._counts["failures"] += 1
-                waiting = self._queue.alerts
-                if not isinstance(error, GoneError):  # whether anybody is to know depends on whether the run goes on
-                    self._notices.add("failure", f"{_reason(error)} (alerts waiting: {waiting})")
-            self._tell()
-            return error
-        return None
-
-    def _done(self, number: int, refused: Exception | None) -> None:
         with self._changed:
-            if self._is_over:
-                return  # counted as dropped already
-            self._forget(number)
-            if refused is None:
-                self._counts["delivered"] += number
-            else:
-                self._drop(DropReason.REFUSED, number, _reason(refused))
-        self._tell()
-
-    def _lose(self, number: int) -> None:
-        """Give up what waits: the place is gone for good."""
-        with self._changed:
-            self._is_gone = True
-            waiting = max(number, self._queue.alerts)
-            self._forget(waiting)
-            self._dropped[DropReason.GONE] += waiting
-        self._tell()
-
-    def _forget(self, number: int) -> None:
-        self._queue.forget(number)
-        self._settled += number
-        self._is_failing = False
-        self._is_behind = self._is_behind and self._queue.alerts > 0
-        self._changed.notify_all()
-
-    def _pause(self, seconds: float, was_closing: bool) -> bool:
-        """Wait before the next attempt, which comes at once when the end was asked for since the last one began.
-
-        Returns:
-            False when there is to be none.
-        """
-        until = self._clock() + seconds
-        with self._changed:
+            was_closing = self._closes_at is not None
+            until = self._clock() + (min(seconds, _LONGEST_CLOSING_PAUSE_S) if was_closing else seconds)
             while not self._must_stop():
                 now = self._clock()
                 if now >= until or (self._closes_at is not None and not was_closing):
-                    return True
-                end = until if self._closes_at is None else min(until, self._closes_at)
-                self._changed.wait(end - now)
-            return False
+                    return
+                self._changed.wait((until if self._closes_at is None else min(until, self._closes_at)) - now)
+            raise _TimeIsUp
+
+    def _must_stop(self) -> bool:
+        return self._is_over or (self._closes_at is not None and self._clock() >= self._closes_at)
 
     def _tell(self) -> None:
         """Say what there is to say, without the lock: whoever listens may be slow."""
@@ -370,9 +458,6 @@ class Lane:
         for text in texts:
             with suppress(OSError):  # nobody listens
                 self._report(f"{subject}: {text}")
-
-    def _must_stop(self) -> bool:
-        return self._is_over or (self._closes_at is not None and self._clock() >= self._closes_at)
 
 
 def _reason(error: Exception) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from lanner.engine.alert import Alert
+from lanner.engine.alert import Alert, AlertKind
 from lanner.rules.priority import Priority
 
 
@@ -25,8 +25,8 @@ class OutputFilter:
     tags: frozenset[str] = frozenset()
     sources: frozenset[str] = frozenset()
 
-    def takes(self, alert: Alert) -> bool:
-        """Whether the alert goes to the output."""
+    def takes(self, alert: Alert | AlertKind) -> bool:
+        """Whether the alert, or all of a kind, go to the output."""
         return (
             alert.priority.level <= self.min_priority.level
             and (not self.sources or alert.source in self.sources)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
-from lanner.engine.alert import Alert
+from lanner.engine.alert import Alert, Finding
 from lanner.outputs.base import Output
 
 
@@ -40,6 +40,14 @@ class Sink(Output, Protocol):
 
     def reopen(self) -> None:
         """Begin anew with the next `write`, as after SIGUSR1; safe to call from a signal handler and other threads."""
+
+
+@runtime_checkable
+class FindingSink(Protocol):
+    """An output that writes findings as they are, which costs less than to make alerts of them."""
+
+    def write_findings(self, findings: Sequence[Finding]) -> None:
+        """As `write`, for the alerts of findings."""
 
 
 class RefusedError(OSError):

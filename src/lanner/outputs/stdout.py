@@ -121,6 +121,7 @@ class SharedOutput:
     def __init__(self, lines: Lines, encoding: Encoding) -> None:
         self._lines = lines
         self._encoding = encoding
+        self._encoder = FindingEncoder(encoding)
 
     @property
     def place(self) -> str:
@@ -134,9 +135,17 @@ class SharedOutput:
             GoneError: Nobody reads it any more.
             OSError: The place cannot take more; it may have taken some of the lines.
         """
+        if alerts:
+            self._append(self._encoding.encode_all(alerts))
+
+    def write_findings(self, findings: Sequence[Finding]) -> None:
+        """As `write`, for the alerts of findings."""
+        if findings:
+            self._append(self._encoder.encode(findings))
+
+    def _append(self, lines: bytes) -> None:
         try:
-            if alerts:
-                self._lines.append(self._encoding.encode_all(alerts))
+            self._lines.append(lines)
         except BrokenPipeError as error:
             raise GoneError(error.errno, "nobody reads it any more") from error
 

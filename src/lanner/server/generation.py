@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections import deque
@@ -22,6 +21,7 @@ from lanner.server.worker import (
     Report,
     Stage,
     Unable,
+    Unstored,
     work,
 )
 from lanner.sources.base import reason_of
@@ -160,14 +160,14 @@ class Watcher:
         on_listening: The first of them listens at a source.
         on_report: One that has ended had done this.
         on_death: One died.
-        on_reader_gone: Nobody takes alerts any more.
+        on_unstored: One has alerts that it could not store.
     """
 
     on_ready: Callable[[], None]
     on_listening: Callable[[Listening], None]
     on_report: Callable[[Report], None]
     on_death: Callable[[Death], None]
-    on_reader_gone: Callable[[], None]
+    on_unstored: Callable[[Unstored], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -256,6 +256,8 @@ class Generation:
                     self.watcher.on_listening(message)
             case Report():
                 slot.report = message
+            case Unstored():
+                self.watcher.on_unstored(message)
             case _:
                 slot.last_word = message
 
@@ -267,12 +269,6 @@ class Generation:
             self._deadline = time.monotonic() + STOP_TIMEOUT_S
         for slot in self.slots:
             slot.restart_at = None
-
-    def reopen(self) -> None:
-        """Have the outputs of all workers begin anew."""
-        for slot in self.slots:
-            if slot.process and slot.process.pid and slot.stage is Stage.LISTENING:
-                os.kill(slot.process.pid, signal.SIGUSR1)  # it is there until it is waited for
 
     def kill(self) -> None:
         """End all workers at once."""
@@ -319,10 +315,7 @@ class Generation:
         if slot.report:
             self.watcher.on_report(slot.report)
             slot.report = None
-        if isinstance(word, Ended):
-            if not word.has_reader:
-                self.watcher.on_reader_gone()
-        else:
+        if not isinstance(word, Ended):
             self._mourn(slot, word.reason if word else reason, time.monotonic() - slot.since)
 
     def _clear(self, slot: Slot) -> str:

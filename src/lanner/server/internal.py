@@ -22,6 +22,7 @@ EVENTS_MISSING = "Lanner internal: events may be missing"
 DENIED = "Lanner internal: somebody is refused"
 UNUSABLE = "Lanner internal: file not usable"
 UNSAFE = "Lanner internal: unsafe set-up"
+NOT_STORED = "Lanner internal: alerts not stored"
 WORKER_LOST = "Lanner internal: worker lost"
 METRICS = "Falco internal: metrics snapshot"
 """The rule names of alerts; the last one is Falco's, so that whoever takes it from Falco takes it from here."""
@@ -77,6 +78,12 @@ def unusable(name: str, reason: str, times: int) -> Alert:
 def unsafe(name: str, reason: str) -> Alert:
     """What was started is wanted, and unsafe."""
     return internal_alert(UNSAFE, Priority.WARNING, reason, {"source": name, "reason": reason})
+
+
+def not_stored(reason: str) -> Alert:
+    """Alerts cannot be stored, so that nothing is acknowledged."""
+    message = f"{reason}; detection goes on, events are not acknowledged, and outputs get alerts from memory"
+    return internal_alert(NOT_STORED, Priority.CRITICAL, message, {"reason": reason})
 
 
 def worker_lost(reason: str, pause_s: float | None) -> Alert:

@@ -20,6 +20,7 @@ from lanner.events.context import SOURCE, host_name
 from lanner.rules.priority import Priority
 from lanner.server.internal import INTERNAL
 from lanner.server.metric import Labels, Metric, Sample
+from lanner.server.metrics_store import STORE
 from lanner.server.metrics_vigil import VIGIL
 from lanner.server.snapshot import LATENCIES_S, Snapshot, Status
 from lanner.sources.plugin import Trouble
@@ -386,9 +387,15 @@ METRICS: tuple[Metric, ...] = (
         "Alerts over the output's rate limit; summaries tell of them.",
         _of_outputs("held_back"),
     ),
-    Metric("lanner_output_dropped_total", "counter", "output, reason", "Alerts given up.", _dropped),
+    Metric(
+        "lanner_output_dropped_total",
+        "counter",
+        "output, reason",
+        "Alerts given up, as dead letters too.",
+        _dropped,
+    ),
     Metric("lanner_output_failures_total", "counter", "output", "Attempts that failed.", _of_outputs("failures")),
-    Metric("lanner_output_queue_alerts", "gauge", "output", "Alerts that wait.", _of_outputs("waiting")),
+    Metric("lanner_output_queue_alerts", "gauge", "output", "Alerts that wait, about.", _of_outputs("waiting")),
     Metric("lanner_output_queue_bytes", "gauge", "output", "What those occupy, about.", _of_outputs("waiting_bytes")),
     Metric("lanner_rules", "gauge", "", "Rules in use.", _one(lambda snapshot: len(snapshot.rules))),
     Metric("lanner_reloads_total", "counter", "result", "Readings of the configuration since the start.", _reloads),
@@ -414,5 +421,6 @@ METRICS: tuple[Metric, ...] = (
         "Workers that were started in place of others.",
         _one(lambda snapshot: snapshot.worker_restarts),
     ),
+    *STORE,
     *VIGIL,
 )

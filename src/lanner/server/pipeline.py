@@ -1,20 +1,21 @@
-"""Deliveries to alerts: what stands between a source and the outputs."""
+"""Deliveries to stored alerts: what stands between a source and the store."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Sequence
+from typing import Protocol
 
 import msgspec
 
+from lanner.engine.alert import Finding
 from lanner.engine.engine import Engine, Result
 from lanner.events.context import parse_time
 from lanner.events.decode import Payload
-from lanner.outputs.fanout import Fanout
 from lanner.server.snapshot import SourceCounts
-from lanner.sources.base import Delivery, Framing, RejectedDelivery, UnwrittenAlerts
+from lanner.sources.base import Delivery, Framing, RejectedDelivery
 
 MAX_INLINE_BYTES = 1024 * 1024
 """Payloads up to this size are evaluated in the event loop; a larger one would keep other connections waiting."""
@@ -23,15 +24,18 @@ _TAIL_BYTES = 4096
 _TIME_KEY = b'"stageTimestamp"'
 _TIME = re.compile(rb'\s*:\s*"([0-9T:.Z+-]{20,40})"')
 
-PATIENCE_S = 1.0
-"""How long an acknowledgement waits for outputs that are awaited."""
+
+class Keeper(Protocol):
+    """Who stores alerts."""
+
+    def put(self, findings: Sequence[Finding]) -> Awaitable[None]:
+        """Store alerts; it raises `NotStored` if they are not."""
 
 
 class Pipeline:
-    """Evaluates the deliveries of a source, one at a time, and hands the alerts to the outputs.
+    """Evaluates the deliveries of a source, one at a time, and has the alerts stored.
 
-    `handle` returns when the events were evaluated, the outputs' queues have the alerts, and those outputs that are
-    awaited have written them, unless they lag behind: the source may acknowledge.
+    `handle` returns when the events were evaluated and the alerts are stored: the source may acknowledge.
 
     Attributes:
         engine: Evaluates; used by this pipeline alone, and exchanged when rules are read again, under the lock.
@@ -39,35 +43,27 @@ class Pipeline:
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        outputs: Fanout,
-        lock: asyncio.Lock,
-        *,
-        counts: SourceCounts | None = None,
-        on_gone: Callable[[], None] = lambda: None,
+        self, engine: Engine, keeper: Keeper, lock: asyncio.Lock, *, counts: SourceCounts | None = None
     ) -> None:
         """Connect the parts.
 
         Args:
-            engine: Evaluates.
-            outputs: Take the alerts.
-            lock: Held while a delivery is evaluated; pipelines share one, because they share the outputs.
+            engine: Evaluates, and says what identifies an alert.
+            keeper: Stores the alerts.
+            lock: Held while a delivery is evaluated; pipelines share one, so that alerts stay in order.
             counts: Where to count.
-            on_gone: Told when nobody takes alerts any more.
         """
         self.engine = engine
         self.counts = counts or SourceCounts()
-        self._outputs = outputs
+        self._keeper = keeper
         self._lock = lock
-        self._on_gone = on_gone
 
     async def handle(self, delivery: Delivery) -> None:
-        """Evaluate a delivery and hand on its alerts.
+        """Evaluate a delivery and store its alerts.
 
         Raises:
             RejectedDelivery: A webhook's body is not JSON.
-            UnwrittenAlerts: An output that is awaited fails.
+            NotStored: Its alerts are not stored; outputs get them all the same, as far as memory has room.
         """
         started = time.perf_counter()
         async with self._lock:
@@ -75,14 +71,10 @@ class Pipeline:
                 result = await asyncio.to_thread(self._evaluate, delivery)
             else:
                 result = self._evaluate(delivery)
-            self._outputs.write(result.alerts)
+            stored = self._keeper.put(result.findings) if result.findings else None
             self._count(result, delivery.payload)
-        is_written = not result.alerts or await asyncio.to_thread(self._outputs.settle, PATIENCE_S)
-        if self._outputs.is_gone:
-            self._on_gone()
-            is_written = False
-        if not is_written:
-            raise UnwrittenAlerts
+        if stored:
+            await stored
         if delivery.framing is Framing.BODY and not result.events and not _is_json(delivery.payload):
             raise RejectedDelivery("the body is not JSON")
         self.counts.latency.add(time.perf_counter() - started)

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lanner.compiler.ruleset import RuleSet
-from lanner.outputs.lane import Route
+from lanner.outputs.lane import GIVE_UP_AFTER_S
+from lanner.outputs.route import Route
+from lanner.outputs.window import QueueLimits
 from lanner.sources.base import Source
 from lanner.sources.plugin import Context, Finding, Start
 from lanner.sources.receiver import ASGIApp, WebhookStats
 from lanner.sources.webhook import WebhookOptions
+from lanner.store.place import Place
+from lanner.store.writer import Bounds
 from lanner.vigil.plan import VigilPlan
 
 
@@ -98,6 +102,25 @@ class SnapshotPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StorePlan:
+    """Where alerts are kept.
+
+    Attributes:
+        place: Where; None: in memory, until the run ends.
+        may_fall_back: Whether memory does where the place cannot be written.
+        bounds: How much is kept.
+        give_up_after_s: How long an output that fails is tried with an alert.
+        limits: How many alerts are in memory too, for outputs that keep up.
+    """
+
+    place: Place | None = None
+    may_fall_back: bool = False
+    bounds: Bounds = field(default_factory=Bounds)
+    give_up_after_s: float = GIVE_UP_AFTER_S
+    limits: QueueLimits = field(default_factory=QueueLimits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
     """The files that a plan was made from.
 
@@ -123,6 +146,7 @@ class Plan:
         routes: Where alerts go.
         web: What is served; None: nothing.
         snapshots: Metrics at intervals; None: none.
+        store: Where alerts are kept.
         vigil: What is watched for being blind; None: nothing.
         files: What all this was made from.
     """
@@ -131,6 +155,7 @@ class Plan:
     routes: tuple[Route, ...]
     web: WebPlan | None = None
     snapshots: SnapshotPlan | None = None
+    store: StorePlan = field(default_factory=StorePlan)
     vigil: VigilPlan | None = None
     files: Files = field(default_factory=Files)
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from lanner.engine.stats import Stats
-from lanner.outputs.lane import RouteStats
+from lanner.outputs.route import RouteStats
 from lanner.rules.priority import Priority
 from lanner.server.plan import Files
+from lanner.store.writer import WriterStats
 from lanner.vigil.sight import Sight
 
 LATENCIES_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -146,6 +147,7 @@ class Snapshot:
         stats: What all engines counted.
         sources: By name.
         routes: What became of alerts, by output.
+        store: What was stored.
         rules: The rules in use, by name.
         reloads: How often the configuration was read again.
         files: What is in use was made from these.
@@ -163,6 +165,7 @@ class Snapshot:
     stats: Stats
     sources: Mapping[str, SourceCounts]
     routes: tuple[RouteStats, ...] = ()
+    store: WriterStats = field(default_factory=WriterStats)
     rules: Mapping[str, RuleLabels] = field(default_factory=dict)
     reloads: Reloads = field(default_factory=Reloads)
     files: Files = field(default_factory=Files)

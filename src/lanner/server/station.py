@@ -9,16 +9,15 @@ import resource
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from lanner.engine.alert import Alert
+from lanner.engine.alert import Alert, Finding
 from lanner.engine.engine import Engine
 from lanner.engine.stats import Stats
-from lanner.outputs.fanout import Fanout
-from lanner.outputs.notices import tell
 from lanner.server.endpoints import endpoints
-from lanner.server.internal import reload_refused, source_failed, unsafe
+from lanner.server.internal import not_stored, reload_refused, source_failed, unsafe
+from lanner.server.keeper import Deliverer, Keeper
 from lanner.server.office import Office
 from lanner.server.pipeline import Pipeline
 from lanner.server.plan import Hooks, Plan, PlanError, SourcePlan
@@ -27,8 +26,11 @@ from lanner.server.systemd import notify, notify_reloading, watchdog_s
 from lanner.server.troubles import Troubles
 from lanner.sources.base import SourceError, reason_of
 from lanner.sources.listener import bind
-from lanner.sources.plugin import Checkpoint, Context, MemoryCheckpoint, Start
+from lanner.sources.plugin import Checkpoint, Context, Start
 from lanner.sources.receiver import ASGIApp, WebhookStats
+from lanner.store.errors import StoreError
+from lanner.store.place import Place, held
+from lanner.store.writer import WriterStats
 from lanner.vigil.beacon import Beacon
 
 _LOG = logging.getLogger(__name__)
@@ -62,6 +64,23 @@ class Ending:
     is_given_up: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What a process shares with others, which obey one parent; it leaves signals to that, and delivery to the desk.
+
+    Attributes:
+        addresses: Host and port of webhooks, by name.
+        place: Where alerts are stored.
+        pass_on: Takes alerts that are not; called from any thread.
+        wake: Told that some were; called from any thread.
+    """
+
+    addresses: Mapping[str, tuple[str, int]]
+    place: Place
+    pass_on: Callable[[Sequence[Finding]], None]
+    wake: Callable[[], None]
+
+
 @dataclass(slots=True, eq=False)
 class _Running:
     """A source that runs."""
@@ -86,9 +105,8 @@ class Station:
         *,
         versions: Mapping[str, object],
         stop_after_s: float | None = None,
-        shared: Mapping[str, tuple[str, int]] | None = None,
+        shared: Shared | None = None,
         on_started: Callable[[str, str, str], None] | None = None,
-        checkpoint: Callable[[str], Checkpoint] = lambda name: MemoryCheckpoint(),
         beacon: Beacon | None = None,
     ) -> None:
         """Prepare a run; `run` starts it.
@@ -98,21 +116,19 @@ class Station:
             read_again: Makes another plan; called in a thread. It raises `PlanError` for one that cannot be used.
             versions: What `/versions` tells.
             stop_after_s: End after so many seconds.
-            shared: Host and port of webhooks, by name, that this process shares with others, which obey one parent; it
-                leaves signals to that.
+            shared: What this process shares with others; None: it is alone.
             on_started: Told the name of a source that takes events, where it does in words for people, and the address;
                 None: that is said.
-            checkpoint: Gives the checkpoint of a source by its name.
             beacon: Where sources say that a canary came back; None: one of this process alone.
         """
-        self._checkpoint = checkpoint
         self._plan = plan
         self._read_again = read_again
         self._stop_after_s = stop_after_s
         self._shared = shared
         self._on_started = on_started or say_started
         self._versions = versions
-        self._fanout = Fanout(plan.routes, report=tell)
+        self._keeping: Keeper | None = None
+        self._deliverer: Deliverer | None = None
         self._lock = asyncio.Lock()
         self._sources: dict[str, _Running] = {}
         self._past = Stats()
@@ -142,16 +158,25 @@ class Station:
 
         Raises:
             SourceError: The only source cannot start, or the address for health and metrics is not to be had.
+            StoreError: The place for alerts cannot be used.
             BrokenPipeError: All places that alerts went to are gone.
         """
+        if self._shared:
+            return await self._run(self._shared.place)
+        store = self._plan.store
+        with held(store.place, may_fall_back=store.may_fall_back) as place:
+            return await self._run(place)
+
+    async def _run(self, place: Place) -> Ending:
         loop = asyncio.get_running_loop()
+        self._open(place)
         handlers = self._handlers()
         for number, handler in handlers.items():
             loop.add_signal_handler(number, handler)
         timer = loop.call_later(self._stop_after_s, self.stop) if self._stop_after_s is not None else None
         helpers = [loop.create_task(self._reload_forever()), loop.create_task(self._watchdog())]
         try:
-            await self._start()
+            await self._start(place)
             await self._over.wait()
         finally:
             if self._shared is None:
@@ -185,7 +210,8 @@ class Station:
             started_ns=self._started_ns,
             stats=stats,
             sources=sources,
-            routes=tuple(self._fanout.stats()),
+            routes=self._deliverer.stats() if self._deliverer else (),
+            store=replace(self._keeping.stats) if self._keeping else WriterStats(),
             rules=labels(self._plan),
             reloads=self._reloads,
             files=self._plan.files,
@@ -198,34 +224,76 @@ class Station:
 
     def _handlers(self) -> Mapping[signal.Signals, Callable[[], None]]:
         if self._shared is not None:
-            return {signal.SIGUSR1: self._fanout.reopen}
+            return {}
         return {
             signal.SIGINT: lambda: self.stop(signal.SIGINT),
             signal.SIGTERM: lambda: self.stop(signal.SIGTERM),
             signal.SIGHUP: self.reload,
-            signal.SIGUSR1: self._fanout.reopen,
+            signal.SIGUSR1: self._reopen,
         }
 
     # Starting and ending
 
-    async def _start(self) -> None:
+    def _open(self, place: Place) -> None:
+        """Open the store, and connect the outputs if this process delivers."""
+        loop, is_alone = asyncio.get_running_loop(), self._shared is None
+        self._keeping = Keeper(
+            place,
+            self._plan,
+            pass_on=self._shared.pass_on if self._shared else self._pass_on,
+            on_trouble=lambda reason: loop.call_soon_threadsafe(self._raise, not_stored(reason)),
+            tidies=is_alone,
+        )
+        if self._shared:
+            self._keeping.store.on_done = self._shared.wake
+            return
+        limits = None if place.path is None else self._plan.store.limits
+        try:
+            self._deliverer = Deliverer(
+                self._keeping.store,
+                place,
+                self._plan,
+                limits=limits,
+                on_gone=lambda: loop.call_soon_threadsafe(self._gone),
+            )
+        except StoreError:
+            self._keeping.close()
+            raise
+
+    @property
+    def _keeper(self) -> Keeper:
+        assert self._keeping is not None  # noqa: S101 - INVARIANT: it is opened before anything else begins
+        return self._keeping
+
+    def _pass_on(self, findings: Sequence[Finding]) -> None:
+        if self._deliverer:
+            self._deliverer.pass_on(findings)
+
+    def _reopen(self) -> None:
+        if self._deliverer:
+            self._deliverer.reopen()
+
+    async def _start(self, place: Place) -> None:
         await self._office.adopt(self._plan)
         for source in self._plan.sources:
             self._begin(source)
         if self._shared is None:
             self._warn(warnings_of(self._plan))
+            if place.problem:
+                _LOG.warning("%s", in_memory(place))
+                self._raise(unsafe("store", in_memory(place)))
 
     def _begin(self, plan: SourcePlan) -> None:
         before = self._sources.get(plan.name)
         counts = before.pipeline.counts if before else SourceCounts()
         counts.status = Status.STARTING
-        pipeline = Pipeline(Engine(plan.rules), self._fanout, self._lock, counts=counts, on_gone=self._gone)
+        pipeline = Pipeline(_engine(plan), self._keeper, self._lock, counts=counts)
         running = _Running(
             plan,
             pipeline,
             before.stats if before else WebhookStats(),
             before.troubles if before else Troubles(plan.name, counts.troubles, self._raise),
-            before.checkpoint if before else self._checkpoint(plan.name),
+            before.checkpoint if before else self._keeper.checkpoint(plan.name),
             Start.KEPT if before else plan.start,
         )
         self._sources[plan.name] = running
@@ -234,7 +302,9 @@ class Station:
     async def _end(self) -> None:
         await asyncio.gather(*(self._leave(running) for running in self._sources.values()))
         await self._office.close()
-        await asyncio.to_thread(self._fanout.close)
+        if self._deliverer:
+            await asyncio.to_thread(self._deliverer.close)
+        await asyncio.to_thread(self._keeper.close)
 
     async def _leave(self, running: _Running) -> None:
         """End a source; what it has received is evaluated first."""
@@ -245,8 +315,7 @@ class Station:
 
     def _ending(self) -> Ending:
         found = self.snapshot()
-        undelivered = {route.name: sum(route.dropped.values()) for route in found.routes if route.dropped}
-        return Ending(found.stats, self._stopped, undelivered)
+        return Ending(found.stats, self._stopped, undelivered_of(found))
 
     # Sources
 
@@ -294,7 +363,7 @@ class Station:
             self._on_started(running.plan.name, text, url)
             self._tell_ready()
 
-        at = self._shared[running.plan.name] if self._shared else None
+        at = self._shared.addresses[running.plan.name] if self._shared else None
         context = Context(
             name=running.plan.name,
             checkpoint=running.checkpoint,
@@ -352,17 +421,21 @@ class Station:
 
         Raises:
             SourceError: An address is not to be had; nothing has changed.
+            PlanError: What cannot change while it runs has changed.
+            StoreError: The store does not answer.
         """
+        check_store(self._plan, plan)
         self._check_addresses(plan)
         await self._office.adopt(plan)
         wanted = {source.name: source for source in plan.sources}
         old, self._plan = self._plan, plan
+        if self._deliverer:
+            await self._deliverer.adopt(plan.routes)
         async with self._lock:
-            self._fanout.adopt(plan.routes)
             for name, running in self._sources.items():
                 if (source := wanted.get(name)) is not None:
                     self._past.add(running.pipeline.engine.take_stats())
-                    running.pipeline.engine = Engine(source.rules)
+                    running.pipeline.engine = _engine(source)
         for name, running in [*self._sources.items()]:
             if name not in wanted or wanted[name].made_of != running.plan.made_of:
                 await self._leave(running)
@@ -393,7 +466,7 @@ class Station:
     def _raise(self, alert: Alert) -> None:
         """Raise an alert about the program itself."""
         self._internal[alert.rule] += 1
-        self._fanout.write([alert])
+        self._keeper.raise_alert(alert)
 
     def _warn(self, texts: tuple[str, ...]) -> None:
         for text in texts:
@@ -424,9 +497,34 @@ def warnings_of(plan: Plan) -> tuple[str, ...]:
     return tuple(source.warning for source in plan.sources if source.warning)
 
 
+def in_memory(place: Place) -> str:
+    """What is unsafe about a place in memory."""
+    return f"alerts are kept in memory, and lost when Lanner ends: {place.problem}"
+
+
+def undelivered_of(found: Snapshot) -> dict[str, int]:
+    """Alerts that outputs did not get, by name of the output."""
+    numbers = {route.name: sum(route.dropped.values()) + route.waiting for route in found.routes}
+    return {name: number for name, number in numbers.items() if number}
+
+
+def check_store(before: Plan, after: Plan) -> None:
+    """See that another plan keeps alerts as the one before.
+
+    Raises:
+        PlanError: It does not.
+    """
+    if before.store != after.store:
+        raise PlanError("`store` cannot change while Lanner runs", "start Lanner again")
+
+
+def _engine(plan: SourcePlan) -> Engine:
+    return Engine(plan.rules, identifies=True)
+
+
 def words_of(error: Exception) -> str:
     """What is wrong, as messages say it."""
-    return str(error) if isinstance(error, (PlanError, SourceError)) else reason_of(error)
+    return str(error) if isinstance(error, (PlanError, SourceError, StoreError)) else reason_of(error)
 
 
 def _cpu_s() -> float:

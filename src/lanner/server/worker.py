@@ -1,7 +1,7 @@
-"""One of several processes that share a webhook's port: its own engines, outputs, event loop and listening sockets.
+"""One of several processes that share a webhook's port: its own engines, event loop and listening sockets.
 
-It obeys nothing but two latches and one signal: at the gate it waits for the others, the lifeline ends it, be it that
-the parent lets go of it or that the parent was killed, and SIGUSR1 has its outputs begin anew.
+It stores alerts, and the desk delivers them. It obeys nothing but two latches: at the gate it waits for the others, and
+the lifeline ends it, be it that the parent lets go of it or that the parent was killed.
 """
 
 from __future__ import annotations
@@ -9,23 +9,31 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import TypeAlias
 
 import uvloop
 
+from lanner.engine.alert import Finding
 from lanner.engine.stats import Stats
-from lanner.outputs.lane import RouteStats
+from lanner.outputs.route import RouteStats
 from lanner.server.plan import Files, Plan
 from lanner.server.snapshot import Snapshot, SourceCounts
-from lanner.server.station import STOP_SIGNALS, Station
+from lanner.server.station import STOP_SIGNALS, Shared, Station
 from lanner.sources.base import SourceError
+from lanner.store.errors import StoreError
+from lanner.store.place import Place
+from lanner.store.writer import WriterStats
 from lanner.vigil.beacon import Beacon
 from lanner.vigil.sight import Sight
+
+_UNSTORED = 100
+"""How many alerts that are not stored go into a message."""
 
 REPORT_S = 1.0
 """How often a worker tells what it has done."""
@@ -42,14 +50,18 @@ class Job:
     """What each worker does.
 
     Attributes:
-        plan: What there is to do; workers do the sources and the routes of it.
+        plan: What there is to do; workers do the sources of it.
         addresses: Where to listen.
         beacon: Where to say that a canary came back.
+        place: Where alerts are stored.
+        wake: Descriptor of an event that tells the desk of alerts.
     """
 
     plan: Plan
     addresses: Addresses
     beacon: Beacon
+    place: Place
+    wake: int
 
 
 class Stage(IntEnum):
@@ -85,18 +97,31 @@ class Report:
     rss_bytes: int
     internal: Mapping[str, int] = field(default_factory=dict)
     sight: Sight | None = None
+    store: WriterStats = field(default_factory=WriterStats)
 
     @staticmethod
     def of(snapshot: Snapshot) -> Report:
         """What a snapshot says of the process that made it."""
-        return Report(snapshot.stats, snapshot.sources, snapshot.routes, snapshot.rss_bytes, snapshot.internal)
+        return Report(
+            snapshot.stats,
+            snapshot.sources,
+            snapshot.routes,
+            snapshot.rss_bytes,
+            snapshot.internal,
+            store=snapshot.store,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Unstored:
+    """Alerts that a worker could not store; outputs get them all the same."""
+
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     """The last word of a worker that ended in order."""
-
-    has_reader: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +154,7 @@ class Latch:
         os.close(self.reader)
 
 
-Message: TypeAlias = Stage | Listening | Report | Ended | Unable
+Message: TypeAlias = Stage | Listening | Report | Unstored | Ended | Unable
 """What a worker tells its parent; after `Ended` or `Unable` nothing follows."""
 
 
@@ -142,7 +167,7 @@ def leave_signals() -> None:
 
 
 def work(job: Job, parent: Connection, gate: Latch, lifeline: Latch) -> None:
-    """Be a worker, until the lifeline is let go of: then what was received is evaluated, written and acknowledged.
+    """Be a worker, until the lifeline is let go of: then what was received is evaluated, stored and acknowledged.
 
     Args:
         job: What to do.
@@ -173,8 +198,14 @@ async def _serve(job: Job, parent: Connection, lifeline: Latch) -> Ended | Unabl
                 report()  # before others end in its favour, so that the sources never seem to be away
                 parent.send(Stage.LISTENING)
 
+    def pass_on(findings: Sequence[Finding]) -> None:
+        for at in range(0, len(findings), _UNSTORED):
+            message = Unstored(tuple(findings[at : at + _UNSTORED]))
+            loop.call_soon_threadsafe(_send, parent, message)
+
     plan = replace(job.plan, web=None, snapshots=None, vigil=None, files=Files())
-    station = Station(plan, lambda: plan, versions={}, shared=job.addresses, on_started=on_started, beacon=job.beacon)
+    shared = Shared(job.addresses, job.place, pass_on, partial(_ring, job.wake))
+    station = Station(plan, lambda: plan, versions={}, shared=shared, on_started=on_started, beacon=job.beacon)
 
     def report() -> None:
         with suppress(BrokenPipeError):
@@ -193,11 +224,19 @@ async def _serve(job: Job, parent: Connection, lifeline: Latch) -> Ended | Unabl
     reporting = loop.create_task(report_forever())
     try:
         await station.run()
-    except SourceError as error:
+    except (SourceError, StoreError) as error:
         return Unable(str(error))
-    except BrokenPipeError:
-        return Ended(has_reader=False)
     finally:
         reporting.cancel()
         report()
-    return Ended(has_reader=True)
+    return Ended()
+
+
+def _send(parent: Connection, message: Message) -> None:
+    with suppress(BrokenPipeError):
+        parent.send(message)
+
+
+def _ring(event: int) -> None:
+    with suppress(BlockingIOError):  # it rings already
+        os.eventfd_write(event, 1)

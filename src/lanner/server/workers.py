@@ -24,18 +24,31 @@ from multiprocessing.context import ForkProcess
 from lanner.engine.alert import Alert
 from lanner.server.account import Account, cpu_of
 from lanner.server.chores import Chore, taken_over
-from lanner.server.desk import Changed, Note, Opened, keep_desk
+from lanner.server.desk import Changed, Desktop, Note, Opened, ReaderGone, keep_desk
 from lanner.server.generation import MAX_DEATHS, Death, Generation, Slot, Watcher, end_of, start_process
 from lanner.server.internal import reload_refused, unsafe, worker_lost
 from lanner.server.office import Reserved
 from lanner.server.plan import Plan
 from lanner.server.snapshot import Reloads, Snapshot, SourceCounts
-from lanner.server.station import STOP_SIGNALS, Ending, labels, rss_bytes, say_started, warnings_of, words_of
+from lanner.server.station import (
+    STOP_SIGNALS,
+    Ending,
+    check_store,
+    in_memory,
+    labels,
+    rss_bytes,
+    say_started,
+    undelivered_of,
+    warnings_of,
+    words_of,
+)
 from lanner.server.systemd import notify, notify_reloading, watchdog_s
-from lanner.server.worker import PARENTS_SIGNALS, Job, Listening, Report
+from lanner.server.worker import PARENTS_SIGNALS, Job, Listening, Report, Unstored
 from lanner.sources.base import SourceError
 from lanner.sources.listener import reserve
 from lanner.sources.webhook import WebhookOptions
+from lanner.store.place import Place, held
+from lanner.store.store import begin_outputs
 from lanner.vigil.beacon import Beacon
 from lanner.vigil.sight import Sight
 
@@ -77,6 +90,7 @@ def run_workers(
 
     Raises:
         SourceError: An address is not to be had.
+        StoreError: The place for alerts cannot be used.
         OSError: The system has no room for so many processes.
         BrokenPipeError: All places that alerts went to are gone.
     """
@@ -120,6 +134,9 @@ class Supervisor:
         self._sight = Sight()
         self._beacon = Beacon()
         self._said: set[str] = set()
+        self._place: Place | None = None
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._resources.callback(os.close, self._wake)
 
     def __enter__(self) -> Supervisor:
         return self
@@ -134,11 +151,16 @@ class Supervisor:
 
     def run(self, watch: Callable[[Snapshot], None] | None = None) -> Ending:
         """As `run_workers`."""
+        store = self._plan.store
+        self._place = self._resources.enter_context(held(store.place, may_fall_back=store.may_fall_back))
         with taken_over(PARENTS_SIGNALS) as signals:
             self._current = self._begin(self._plan)
             self._reserve_web(self._plan)
             self._start_desk()
             self._warn(warnings_of(self._plan))
+            if self._place.problem:
+                _LOG.warning("%s", in_memory(self._place))
+                self._raise(unsafe("store", in_memory(self._place)))
             chores = [Chore(SNAPSHOT_S, lambda: self._tell_desk(self.snapshot()))]
             if watch is not None:
                 chores.append(Chore(WATCH_S, lambda: watch(self.snapshot())))
@@ -152,14 +174,16 @@ class Supervisor:
         if not self._has_reader:
             raise BrokenPipeError
         found = self.snapshot()
-        undelivered = {route.name: sum(route.dropped.values()) for route in found.routes if route.dropped}
-        return Ending(found.stats, self._stopped, undelivered, self._restarted, self._is_given_up)
+        return Ending(found.stats, self._stopped, undelivered_of(found), self._restarted, self._is_given_up)
 
     def snapshot(self) -> Snapshot:
         """What all processes have done so far."""
         sum_ = Account()
         past = self._past
-        sum_.add(Report(past.stats, past.sources, tuple(past.routes.values()), 0, past.internal), is_over=True)
+        sum_.add(
+            Report(past.stats, past.sources, tuple(past.routes.values()), 0, past.internal, store=past.store),
+            is_over=True,
+        )
         rss = rss_bytes()
         slots = [slot for generation in self._generations() for slot in generation.slots]
         for report in (*(slot.report for slot in slots), self._desk_report):
@@ -173,6 +197,7 @@ class Supervisor:
             sources={source.name: sum_.sources.get(source.name, SourceCounts()) for source in self._plan.sources},
             routes=tuple(sum_.routes.values()),
             reloads=self._reloads,
+            store=sum_.store,
             internal=dict(self._internal + sum_.internal),
             is_stopping=self._is_stopping,
             workers=self._count,
@@ -181,6 +206,11 @@ class Supervisor:
             rss_bytes=rss,
             sight=self._sight,
         )
+
+    @property
+    def _held_place(self) -> Place:
+        assert self._place is not None  # noqa: S101 - INVARIANT: it is held before any process starts
+        return self._place
 
     # What happens
 
@@ -227,9 +257,8 @@ class Supervisor:
             self._stop()
         elif number is signal.SIGHUP:
             self._reload()
-        elif number is signal.SIGUSR1:
-            for generation in self._generations():
-                generation.reopen()
+        elif number is signal.SIGUSR1 and self._desk and self._desk[0].pid:
+            os.kill(self._desk[0].pid, signal.SIGUSR1)  # it is there until it is waited for
 
     def _stop(self) -> None:
         if not self._is_stopping:
@@ -242,18 +271,19 @@ class Supervisor:
     # Workers
 
     def _begin(self, plan: Plan) -> Generation:
+        begin_outputs(self._held_place, [route.name for route in plan.routes])  # before anything is stored for them
         webhooks = _webhooks(plan)
         taken = [(each.host, each.port) for each in webhooks.values()]
         addresses = {name: self._reserve(*taken[at], taken[:at].count(taken[at])) for at, name in enumerate(webhooks)}
         generation = Generation(
-            Job(plan, addresses, self._beacon),
+            Job(plan, addresses, self._beacon, self._held_place, self._wake),
             [Slot(number) for number in range(self._count)],
             Watcher(
                 on_ready=lambda: self._ready(generation),
                 on_listening=self._say_listening,
                 on_report=lambda report: self._past.add(report, is_over=True),
                 on_death=lambda death: self._died(generation, death),
-                on_reader_gone=self._lose_reader,
+                on_unstored=self._tell_desk,
             ),
             release=self._release,
         )
@@ -343,6 +373,7 @@ class Supervisor:
         notify_reloading()
         try:
             plan = self._read_again()
+            check_store(self._plan, plan)
             self._reserve_web(plan)
             self._next = self._begin(plan)
         except OSError as error:
@@ -382,7 +413,8 @@ class Supervisor:
     # The desk
 
     def _start_desk(self) -> None:
-        arguments = (self._plan, self.snapshot(), self._versions, self._reserve_web(self._plan), self._beacon)
+        shared = Desktop(self._held_place, self._wake, self._reserve_web(self._plan), self._beacon)
+        arguments = (self._plan, self.snapshot(), self._versions, shared)
         try:
             self._desk = start_process(keep_desk, arguments, self._release, name="desk")
         except OSError as error:
@@ -401,6 +433,8 @@ class Supervisor:
                 self._sight = note.sight or self._sight
             case Changed():
                 self._reload()
+            case ReaderGone():
+                self._lose_reader()
             case Opened():
                 if note.problem:
                     _LOG.error("no health and metrics: %s", note.problem)
@@ -444,7 +478,7 @@ class Supervisor:
                     self._desk_report = note
         self._clear_desk()
 
-    def _tell_desk(self, message: Snapshot | Alert) -> None:
+    def _tell_desk(self, message: Snapshot | Alert | Unstored) -> None:
         if self._desk:
             with suppress(OSError):  # its end is noticed when it is listened to
                 self._desk[1].send(message)

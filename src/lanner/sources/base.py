@@ -68,13 +68,6 @@ class RejectedDelivery(Exception):
         self.reason = reason
 
 
-class UnwrittenAlerts(Exception):
-    """Raised by a handler that has evaluated a delivery, and whose output fails: the alerts wait in memory for it.
-
-    Whoever can send the events again is not told that they are dealt with; there is no use in a second evaluation else.
-    """
-
-
 class NotStored(Exception):
     """Raised by a handler for a delivery whose alerts could not be stored, as when the disk is full.
 

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from lanner.sources.auth import DENIALS, Denial, Denied, Guard, Peer, address_of
-from lanner.sources.base import MIB, Delivery, Framing, Handler, Limits, RejectedDelivery
+from lanner.sources.base import MIB, Delivery, Framing, Handler, Limits, NotStored, RejectedDelivery
 from lanner.sources.connection import Bounds
 from lanner.sources.crowd import ConnectionStats, site_of
 from lanner.sources.refusals import Refusals
@@ -43,6 +43,7 @@ class Refusal(StrEnum):
     SLOW = "slow"
     DAMAGED = "damaged"
     REJECTED = "rejected"
+    NOT_STORED = "not_stored"
     FAILED = "failed"
     DISCONNECTED = "disconnected"
 
@@ -78,6 +79,7 @@ ANSWERS: Final[Mapping[Refusal, Answer]] = {
     Refusal.SLOW: Answer(408, "its body took too long", is_last=True),
     Refusal.DAMAGED: Answer(400, "its body is not gzip"),
     Refusal.REJECTED: Answer(400, "its body is not audit events in JSON"),
+    Refusal.NOT_STORED: Answer(429, "its alerts cannot be stored", RETRY_LATER),
     Refusal.FAILED: Answer(500, "its events could not be evaluated"),
 }
 
@@ -203,6 +205,8 @@ class Receiver:
             await self._handle(Delivery(body.join(), Framing.BODY, origin, size=size))
         except RejectedDelivery:
             raise _Refused(Refusal.REJECTED) from None
+        except NotStored:
+            raise _Refused(Refusal.NOT_STORED) from None
         except Exception as error:  # whatever kept it from being handled: the client is to send it again
             raise _Refused(Refusal.FAILED) from error
         self.stats.posts += 1

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator
 
-from lanner.sources.base import Delivery, Handler, RejectedDelivery, UnwrittenAlerts, finish, reason_of
+from lanner.sources.base import Delivery, Handler, RejectedDelivery, finish, reason_of
 from lanner.sources.plugin import Context, Trouble
 
 Sleep = Callable[[float], Awaitable[object]]
@@ -46,8 +46,6 @@ async def insist(
     async def once() -> bool:
         try:
             await handle(delivery)
-        except UnwrittenAlerts:
-            pass  # the output says what is wrong, and has the alerts
         except RejectedDelivery as error:
             context.tell(Trouble.DAMAGED, f"events from `{delivery.origin}` are set aside: {error}")
             on_settled()

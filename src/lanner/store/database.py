@@ -21,6 +21,7 @@ BUSY_S = 5.0
 """How long to wait for others that write, and for a server that does not answer."""
 
 _CACHE_KIB = 16 * 1024
+_WAL_PAGES = 4000
 _WAL_BYTES = 64 * 1024 * 1024
 _READS = "lanner_reads"
 _WRITERS = 0x6C616E6E
@@ -80,6 +81,14 @@ class Database:
         except SQLAlchemyError as error:
             raise StoreError.of(error) from error
 
+    def lasting(self) -> Connection:
+        """A connection that is kept, and on which every statement is for itself; for locks, in PostgreSQL.
+
+        Raises:
+            SQLAlchemyError: It is not to be had.
+        """
+        return self._engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+
     def prepare(self) -> None:
         """Make the tables where there are none; bring those of an older version up to date.
 
@@ -122,6 +131,7 @@ class Database:
                 "journal_mode=WAL",
                 f"synchronous={'OFF' if is_temporary else 'FULL'}",
                 f"cache_size=-{_CACHE_KIB}",
+                f"wal_autocheckpoint={_WAL_PAGES}",
                 f"journal_size_limit={_WAL_BYTES}",
             ):
                 connection.execute(f"PRAGMA {pragma}")

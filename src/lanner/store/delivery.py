@@ -11,8 +11,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from lanner.engine.alert import Finding
+from lanner.outputs.journal import Mark
 from lanner.store import alerts
-from lanner.store.tables import CHECKPOINTS, CURSORS, DEAD_LETTERS
+from lanner.store.tables import ALERTS, CHECKPOINTS, CURSORS, DEAD_LETTERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,16 @@ def begin(connection: Connection, outputs: Sequence[str], now_ns: int) -> None:
         put(connection, CURSORS, {"output": name}, {"seen": now_ns}, {"seq": newest})
 
 
-def cursor(connection: Connection, output: str) -> int:
+def cursor(connection: Connection, output: str) -> Mark:
     """The last alert that an output is done with."""
     found = connection.scalar(select(CURSORS.c.seq).where(CURSORS.c.output == output))
-    return alerts.last(connection)[0] if found is None else found
+    if found is None:
+        return alerts.last(connection)
+    behind = select(ALERTS.c.total).where(ALERTS.c.seq <= found).order_by(ALERTS.c.seq.desc()).limit(1)
+    total = connection.scalar(behind)
+    if total is None:
+        total = connection.scalar(select(ALERTS.c.total).order_by(ALERTS.c.seq).limit(1))
+    return found, total or 0
 
 
 def move(connection: Connection, cursors: Mapping[str, int], now_ns: int) -> None:

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from sqlalchemy.engine import Connection
 
 from lanner.engine.alert import Finding
-from lanner.outputs.journal import Entry
+from lanner.outputs.journal import Mark
+from lanner.outputs.window import Entry
 from lanner.sources.base import NotStored
 from lanner.store import alerts, delivery
 from lanner.store.database import Database
@@ -68,6 +69,16 @@ class WriterStats:
     is_well: bool = True
     used_bytes: int = 0
 
+    def merge(self, other: WriterStats) -> None:
+        """Add what another process has done to the same store."""
+        self.stored += other.stored
+        self.repeated += other.repeated
+        self.refused += other.refused
+        self.commits += other.commits
+        self.failures += other.failures
+        self.is_well = self.is_well and other.is_well
+        self.used_bytes = max(self.used_bytes, other.used_bytes)
+
 
 @dataclass(slots=True)
 class _Put:
@@ -113,6 +124,7 @@ class Writer:
         self._jobs: deque[_Put | _Act] = deque()
         self._cursors: dict[str, int] = {}
         self._outputs: tuple[str, ...] = ()
+        self._oldest_total = 0
         self._is_closing = False
         self._saved_at = 0.0
         self._tidies = tidies
@@ -145,6 +157,12 @@ class Writer:
             self._cursors[output] = seq
             if is_first:
                 self._changed.notify_all()
+
+    def flush(self) -> Future[None]:
+        """Have everything that waits written, and where outputs have come to."""
+        with self._changed:
+            self._saved_at = 0.0
+        return self.do(lambda connection: None)
 
     def close(self) -> None:
         """Write what waits, and end."""
@@ -220,13 +238,13 @@ class Writer:
         if is_time_to_tidy:
             self._tidied_at = time.monotonic() - (TIDY_S if has_more else 0)
         self._account(jobs, stored, refusal)
+        if stored and stored.entries:
+            self._on_stored(stored.begins_after, stored.entries)  # before whoever waits goes on, and may end the run
         for job, result in zip(jobs, results, strict=True):
             if refusal and isinstance(job, _Put):
                 job.done.set_exception(refusal)
             else:
                 job.done.set_result(result)
-        if stored and stored.entries:
-            self._on_stored(stored.begins_after, stored.entries)
 
     def _account(self, jobs: Sequence[_Put | _Act], stored: alerts.Appended | None, refusal: NotStored | None) -> None:
         given = sum(len(job.kept) for job in jobs if isinstance(job, _Put))
@@ -242,23 +260,25 @@ class Writer:
         """Store alerts within a transaction; what is new, or why there is none."""
         if not puts:
             return None, None
-        if reason := self._no_room(connection, sum(job.size for job in puts)):
-            return None, NotStored(reason)
+        newest = alerts.last(connection)
+        size = sum(job.size for job in puts)
+        if not self._has_room(connection, newest, size):
+            return None, NotStored("the store is full of alerts that outputs have not got yet")
         kept = [each for job in puts for each in job.kept]
-        return alerts.append(connection, self._database.placeholder, kept, self._clock()), None
+        stored = alerts.append(connection, self._database.placeholder, newest, kept, self._clock())
+        return stored, None
 
-    def _no_room(self, connection: Connection, size: int) -> str:
-        """Why so many bytes cannot be stored; empty if they can. Delivered alerts make room."""
-        used = alerts.used_bytes(connection)
-        if used + size > self._bounds.max_bytes:
-            room = max(0, self._bounds.max_bytes - size)
+    def _has_room(self, connection: Connection, newest: Mark, size: int) -> bool:
+        """Whether so many bytes can be stored; delivered alerts make room. An alert alone may be of any size."""
+        most = self._bounds.max_bytes
+        if newest[1] - self._oldest_total + size > most:
             up_to = delivery.delivered(connection)
-            while alerts.forget(connection, up_to=up_to, older_than_ns=0, max_bytes=room):
+            while alerts.forget(connection, up_to=up_to, older_than_ns=0, max_bytes=max(0, most - size)):
                 pass
-            used = alerts.used_bytes(connection)
+            self._oldest_total = alerts.oldest_total(connection)
+        used = newest[1] - self._oldest_total
         self.stats.used_bytes = used + size
-        is_full = used > 0 and used + size > self._bounds.max_bytes
-        return "the store is full of alerts that outputs have not got yet" if is_full else ""
+        return used + size <= most or used <= 0
 
     def _tidy(self, connection: Connection) -> bool:
         """Delete what is too old or too much, as far as a short transaction goes; whether there may be more."""
@@ -268,7 +288,9 @@ class Writer:
         delivery.leave(connection, now_ns - int(bounds.absence_s * 1e9))
         delivery.forget_letters(connection, older)
         up_to = delivery.delivered(connection)
-        return alerts.forget(connection, up_to=up_to, older_than_ns=older, max_bytes=bounds.max_bytes)
+        has_more = alerts.forget(connection, up_to=up_to, older_than_ns=older, max_bytes=bounds.max_bytes)
+        self._oldest_total = alerts.oldest_total(connection)
+        return has_more
 
     def _fail(self, jobs: Sequence[_Put | _Act], cursors: Mapping[str, int], error: Exception) -> None:
         reason = str(error) or type(error).__name__

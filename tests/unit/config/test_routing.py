@@ -66,7 +66,6 @@ def test_each_output_has_its_own_kind_name_and_defaults(key: str) -> None:
     assert route.name == key.removesuffix("_output")
     assert route.filter == OutputFilter()
     assert route.rate is None
-    assert route.is_awaited is (key == "stdout_output")
     switched_off: dict[str, Any] = {key: {"enabled": False, **OUTPUTS[key][1]}}
     assert made(**switched_off) == ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import threading
@@ -15,7 +16,11 @@ from typing import Any, ClassVar
 import msgspec
 import trustme
 
-from lanner.engine.alert import Alert
+from lanner.engine.alert import Alert, Finding
+from lanner.outputs.fanout import Fanout
+from lanner.outputs.journal import MemoryJournal
+from lanner.outputs.route import Route
+from lanner.outputs.window import QueueLimits
 from lanner.rules.priority import Priority
 
 TIMEOUT_S = 20
@@ -201,3 +206,24 @@ def failing(error: Exception) -> Callable[[], None]:
         raise error
 
     return fail
+
+
+class Fan(Fanout):
+    """A fanout over a journal in memory, and whoever writes to that."""
+
+    def __init__(self, routes: Sequence[Route], **options: Any) -> None:
+        limits = routes[0].limits if routes else QueueLimits()
+        self.journal = MemoryJournal(limits, [route.name for route in routes])
+        super().__init__(routes, self.journal, **options)
+
+    def write(self, alerts: Sequence[Alert]) -> None:
+        self._append([Finding.of(each, os.urandom(8)) for each in alerts])
+
+    async def put(self, findings: Sequence[Finding]) -> None:
+        """What a pipeline asks of a keeper."""
+        self._append(findings)
+
+    def _append(self, findings: Sequence[Finding]) -> None:
+        if findings:
+            self.journal.append(findings)
+            self.wake()

@@ -11,13 +11,12 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from lanner.engine.alert import Alert
-from lanner.outputs.fanout import Fanout
 from lanner.outputs.file import FileOptions, FileOutput
 from lanner.outputs.format import AlertFormat
 from lanner.outputs.lane import Route
 from lanner.outputs.sink import OptionError
 
-from .receivers import TIMEOUT_S, alert
+from .receivers import TIMEOUT_S, Fan, alert
 
 TEXT = AlertFormat()
 
@@ -145,7 +144,7 @@ def delivered(path: Path, given: Sequence[Alert], said: list[str], repair: Calla
         said.append(text)
         failed.set()
 
-    fanout = Fanout([Route(name="file", output=output_to(path))], report=report, close_timeout_s=TIMEOUT_S)
+    fanout = Fan([Route(name="file", output=output_to(path))], report=report, close_timeout_s=TIMEOUT_S)
     fanout.write(given)
     assert failed.wait(TIMEOUT_S)
     repair()

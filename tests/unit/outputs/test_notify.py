@@ -27,13 +27,12 @@ from apprise.plugins.telegram import NotifyTelegram
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lanner.outputs.fanout import Fanout
 from lanner.outputs.lane import Route
 from lanner.outputs.notify import TYPES, NotifyOptions, NotifyOutput, inert
 from lanner.outputs.sink import OptionError, RefusedError
 from lanner.rules.priority import Priority
 
-from .receivers import TIMEOUT_S, WebServer, alert, server_context, web_server
+from .receivers import TIMEOUT_S, Fan, WebServer, alert, server_context, web_server
 
 # A module that Apprise loads for encrypted e-mail asks for one that later versions of Python do not have.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -220,7 +219,7 @@ def test_an_alert_that_fails_for_too_long_is_refused_and_the_next_one_has_its_ow
 def test_behind_a_lane_a_failure_is_tried_again_until_it_is_taken(web: WebServer) -> None:
     web.statuses = [500, 500]
     said: list[str] = []
-    fanout = Fanout([Route(name="ops", output=output_to(mattermost(web)))], report=said.append)
+    fanout = Fan([Route(name="ops", output=output_to(mattermost(web)))], report=said.append)
     fanout.write([alert(1), alert(2)])
     bodies = [json.loads(web.next().body)["text"] for _ in range(4)]
     fanout.close()

@@ -201,13 +201,12 @@ def test_no_program_outlives_a_process_that_did_not_wait_for_it(tmp_path: Path, 
     command, pid = hanging(tmp_path)
     script = f"""
 import os, sys
-from lanner.outputs.fanout import Fanout
 from lanner.outputs.format import AlertFormat
 from lanner.outputs.lane import Route
 from lanner.outputs.program import ProgramOptions, ProgramOutput
-from tests.unit.outputs.receivers import alert
+from tests.unit.outputs.receivers import Fan, alert
 options = ProgramOptions(program=sys.argv[1], keep_alive={keep_alive})
-fanout = Fanout([Route(name="p", output=ProgramOutput(options, AlertFormat()))], report=print, close_timeout_s=0.1)
+fanout = Fan([Route(name="p", output=ProgramOutput(options, AlertFormat()))], report=print, close_timeout_s=0.1)
 fanout.write([alert()])
 while not os.path.exists(sys.argv[2]) or not os.path.getsize(sys.argv[2]): os.sched_yield()
 fanout.close()

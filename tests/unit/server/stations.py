@@ -124,7 +124,7 @@ class _Opened:
 
 
 def plan(*sources: SourcePlan, to: Kept | None = None, **more: Any) -> Plan:
-    return Plan(sources=sources, routes=(Route(name="kept", output=to or Kept(), is_awaited=True),), **more)
+    return Plan(sources=sources, routes=(Route(name="kept", output=to or Kept()),), **more)
 
 
 def never() -> Plan:

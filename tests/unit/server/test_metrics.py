@@ -18,6 +18,7 @@ from lanner.server.metrics import LATENCY, METRICS, metrics_text
 from lanner.server.plan import Files
 from lanner.server.snapshot import LATENCIES_S, Histogram, Reloads, RuleLabels, Snapshot, SourceCounts, Status
 from lanner.sources.plugin import Trouble
+from lanner.store.writer import WriterStats
 
 from ..vigil import seen
 from .stations import event, rules
@@ -102,6 +103,9 @@ def rich() -> Snapshot:
         cpu_s=500.0,
         rss_bytes=131,
         sight=seen.SIGHT,
+        store=WriterStats(
+            stored=132, repeated=133, refused=134, commits=135, failures=136, is_well=False, used_bytes=137
+        ),
     )
 
 
@@ -157,6 +161,15 @@ VALUES: dict[str, Mapping[tuple[tuple[str, str], ...], float] | float] = {
     "lanner_output_failures_total": {(("output", "http"),): 123},
     "lanner_output_queue_alerts": {(("output", "http"),): 121},
     "lanner_output_queue_bytes": {(("output", "http"),): 122},
+    "lanner_store_alerts_total": {
+        (("result", "stored"),): 132,
+        (("result", "repeated"),): 133,
+        (("result", "refused"),): 134,
+    },
+    "lanner_store_up": 0,
+    "lanner_store_failures_total": 136,
+    "lanner_store_commits_total": 135,
+    "lanner_store_used_bytes": 137,
     "lanner_rules": 2,
     "lanner_reloads_total": {(("result", "done"),): 124, (("result", "refused"),): 125},
     "lanner_configuration_current": 0,

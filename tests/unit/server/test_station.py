@@ -197,6 +197,7 @@ def test_sighup_exchanges_rules_while_sources_go_on_and_counters_go_on_counting(
         os.kill(os.getpid(), signal.SIGHUP)
         await until(lambda: reloads(station) == (1, 0, True))
         await feed.give("bob")
+        await until(lambda: station.snapshot().routes[0].delivered == 2)
         found = station.snapshot()
         assert found.stats.by_rule == {"Seen": 1, "Other": 1}
         assert [*found.rules] == ["Other"]
@@ -343,7 +344,7 @@ def test_outputs_are_exchanged_and_those_that_are_as_before_kept() -> None:
     feed, same, old, new = Feed(), Kept(), Kept(), Kept()
 
     def found(*outputs: tuple[str, Kept]) -> Plan:
-        routes = tuple(Route(name=name, output=output, made_of=name, is_awaited=True) for name, output in outputs)
+        routes = tuple(Route(name=name, output=output, made_of=name) for name, output in outputs)
         return replace(plan(feed.plan()), routes=routes)
 
     async def then(station: Station) -> None:

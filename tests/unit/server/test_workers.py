@@ -29,6 +29,7 @@ from lanner.server.workers import run_workers
 from lanner.sources.base import SourceError
 from lanner.sources.listener import bind, reserve
 from lanner.sources.webhook import WebhookOptions, WebhookSource
+from lanner.store.place import held
 from lanner.vigil.beacon import Beacon
 
 from .test_pipeline import EVENT, Memory, engine
@@ -141,7 +142,7 @@ def source(options: WebhookOptions, rules: RuleSet | None = None) -> SourcePlan:
 
 def plan(*outputs: Sink, options: WebhookOptions = LOCAL) -> Plan:
     found = outputs or (Memory(),)
-    named = tuple(Route(name=f"output-{at}", output=output, is_awaited=True) for at, output in enumerate(found))
+    named = tuple(Route(name=f"output-{at}", output=output) for at, output in enumerate(found))
     return Plan(sources=(source(options),), routes=named)
 
 
@@ -277,7 +278,7 @@ def test_when_nobody_reads_the_alerts_any_more_all_end() -> None:
     assert children() == []
 
 
-def test_sigusr1_has_the_outputs_of_all_processes_begin_anew(tmp_path: Path) -> None:
+def test_sigusr1_has_the_outputs_begin_anew_in_the_process_that_delivers(tmp_path: Path) -> None:
     class Reopened(Memory):
         def reopen(self) -> None:
             (tmp_path / str(os.getpid())).touch()
@@ -288,12 +289,13 @@ def test_sigusr1_has_the_outputs_of_all_processes_begin_anew(tmp_path: Path) -> 
         threading.Thread(target=wait_and_stop).start()
 
     def wait_and_stop() -> None:
-        os.kill(os.getpid(), signal.SIGUSR1)
-        while len([*tmp_path.iterdir()]) < 2:
+        while not [*tmp_path.iterdir()]:
+            os.kill(os.getpid(), signal.SIGUSR1)
             threading.Event().wait(0.01)
         os.kill(os.getpid(), signal.SIGTERM)
 
     assert found.serve(2, then=in_parent).stopped is signal.SIGTERM
+    assert len([*tmp_path.iterdir()]) == 1
 
 
 def test_another_reading_of_the_configuration_exchanges_the_workers_and_nothing_is_lost() -> None:
@@ -336,6 +338,7 @@ class Forked:
     lifeline: Latch
     messages: Connection
     port: int
+    wake: int
 
     reports: list[Report] = field(default_factory=list)
 
@@ -361,14 +364,17 @@ def worker() -> Iterator[Forked]:
     reader, writer = context.Pipe(duplex=False)
     with reserve("127.0.0.1", 0) as reserved:
         port = reserved.getsockname()[1]
-        job = Job(plan(), {"webhook": ("127.0.0.1", port)}, Beacon())
-        process = context.Process(target=work, args=(job, writer, gate, lifeline))
-        process.start()
-        writer.close()
-        yield Forked(gate, lifeline, reader, port)
-        process.kill()
-        process.join()
+        with held(None) as place:
+            wake = os.eventfd(0, os.EFD_NONBLOCK)
+            job = Job(plan(), {"webhook": ("127.0.0.1", port)}, Beacon(), place, wake)
+            process = context.Process(target=work, args=(job, writer, gate, lifeline))
+            process.start()
+            writer.close()
+            yield Forked(gate, lifeline, reader, port, wake)
+            process.kill()
+            process.join()
     process.close()
+    os.close(wake)
     reader.close()
     gate.close()
     lifeline.close()
@@ -383,7 +389,8 @@ def test_a_worker_listens_once_the_gate_is_open_and_ends_with_its_lifeline(worke
     assert post(worker.port) == 200
     worker.lifeline.let_go()
     last = worker.hear()
-    assert last == Ended(has_reader=True)
+    assert last == Ended()
+    assert os.eventfd_read(worker.wake) == 1, "whoever delivers was told that there is an alert"
     assert worker.reports[-1].stats.events == 1
     assert not worker.is_listening()
 
