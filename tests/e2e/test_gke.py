@@ -1,6 +1,10 @@
 import asyncio
 import copy
 import json
+import os
+import signal
+import subprocess
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -10,10 +14,11 @@ from typing import Any
 import pytest
 import yaml
 
-from lanner.plugins.gke import PLUGIN, source
+from lanner.plugins.gke import PLUGIN
 from lanner.plugins.gke.options import Options
 from lanner.sources.base import Delivery, NotStored, RejectedDelivery, SourceError
 from lanner.sources.plugin import Context, Finding, Trouble
+from tests.e2e.conftest import PROGRAM, Program, Start
 from tests.e2e.pubsub import PROJECT, Emulator, running_emulator
 
 CASES = Path(__file__).parents[1] / "unit" / "plugins" / "gke" / "entries.yaml"
@@ -48,6 +53,11 @@ def entry(number: int) -> bytes:
     return json.dumps(members | {"resource": {"type": "k8s_cluster", "labels": labels}}).encode()
 
 
+def quiet_entry(number: int) -> bytes:
+    """A log entry that no rule of these tests asks for."""
+    return entry(number).replace(b"secrets", b"configmaps")
+
+
 @dataclass(slots=True)
 class Received:
     """What a source delivered and told; `fail` is asked about each delivery first, and raises for those that fail."""
@@ -75,8 +85,8 @@ class Received:
 
         return Context(name="k8saudit-gke", tell=tell, started=lambda text, url: self.places.append(text))
 
-    async def wait_for(self, is_so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(PATIENCE_S), self.news:
+    async def wait_for(self, is_so: Callable[[], bool], *, patience_s: float = PATIENCE_S) -> None:
+        async with asyncio.timeout(patience_s), self.news:
             await self.news.wait_for(is_so)
 
 
@@ -218,8 +228,8 @@ def test_while_nothing_can_be_stored_messages_wait_without_counting_as_attempts(
     assert emulator.left(path) == emulator.left(dead) == []
 
 
-def test_what_was_not_stored_at_the_end_comes_again(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "LEASE_S", 10)  # the emulator may send it to the stream that is closed, and wait
+def test_what_was_not_stored_at_the_end_comes_again(emulator: Emulator) -> None:
+    signal.alarm(200)  # the emulator sends to the stream that is closed, too
     path = emulator.subscription()
     emulator.publish(path, map(entry, range(5)))
 
@@ -234,7 +244,7 @@ def test_what_was_not_stored_at_the_end_comes_again(emulator: Emulator, monkeypa
         async with pulling(first, path):
             await first.wait_for(lambda: bool(refused))
         async with pulling(second, path):
-            await second.wait_for(lambda: len(set(second.ids)) == 5)
+            await second.wait_for(lambda: len(set(second.ids)) == 5, patience_s=180)
 
     run(test())
     assert first.events == []
@@ -341,3 +351,138 @@ def test_the_check_finds_what_is_well_and_what_is_missing(emulator: Emulator) ->
     assert any(each.help and "--ack-deadline=60" in each.help for each in found)
     assert any(each.help and "--dead-letter-topic" in each.help for each in found)
     assert emulator.left(path) == []
+
+
+# The program as a whole
+
+
+RULES = """
+- rule: Secrets Listed
+  desc: Somebody listed secrets.
+  condition: ka.verb = list and ka.target.resource = secrets
+  output: >-
+    secrets listed (id=%ka.auditid user=%ka.user.name cluster=%ka.cluster.name
+    named=%jevt.value[/annotations/cluster_name] location=%jevt.value[/annotations/location]
+    project=%jevt.value[/annotations/project_id])
+  priority: WARNING
+  source: k8s_audit
+"""
+
+SEED = """
+plugins:
+- init_config:
+    project_id: "your-gcp-project-id"
+    max_event_size: 8000000
+    set_cluster_labels: true
+  library_path: libk8saudit-gke.so
+  name: k8saudit-gke
+  open_params: "your-gcp-subscription-id"
+
+load_plugins: [k8saudit-gke, json]
+"""
+
+
+@pytest.fixture
+def without_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """There are no credentials, and nobody is asked over the network whether there are."""
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path / "gcloud"))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+
+
+def configured(folder: Path, text: str) -> Path:
+    """A configuration with the rules above."""
+    (folder / "rules.yaml").write_text(RULES)
+    path = folder / "falco.yaml"
+    path.write_text(f"{text}\njson_output: true\nrules_files: [{folder / 'rules.yaml'}]\n")
+    return path
+
+
+def alerts_of(*programs: Program) -> list[dict[str, Any]]:
+    """The alerts of the rule above that programs have printed whole."""
+    lines = [line for each in programs for line in each.out.read_bytes().splitlines(keepends=True)]
+    found = [json.loads(line) for line in lines if line.endswith(b"\n")]
+    return [each for each in found if each["rule"] == "Secrets Listed"]
+
+
+def wait_for(is_so: Callable[[], bool], *programs: Program, patience_s: float = PATIENCE_S) -> None:
+    until = time.monotonic() + patience_s
+    while not is_so():
+        assert time.monotonic() < until, [program.out.read_text()[-2000:] for program in programs]
+        assert programs[-1].process.poll() is None, programs[-1].process.communicate()
+        time.sleep(0.05)
+
+
+@pytest.mark.usefixtures("without_credentials")
+def test_falcos_block_of_configuration_runs_as_it_is_printed(emulator: Emulator, start: Start, tmp_path: Path) -> None:
+    path = "projects/your-gcp-project-id/subscriptions/your-gcp-subscription-id"
+    emulator.publisher.create_topic(name=emulator.topic_of(path))
+    emulator.subscriber.create_subscription(request={"name": path, "topic": emulator.topic_of(path)})
+    emulator.publish(path, [entry(1)])
+    program = start("run", "-c", configured(tmp_path, SEED))
+    program.wait_for(f"pulling from {path}")
+    wait_for(lambda: len(alerts_of(program)) == 1, program)
+    (alert,) = alerts_of(program)
+    assert alert["output"].endswith(
+        "secrets listed (id=1 user=alice@example.com cluster=shop-prod named=shop-prod location=europe-west4 "
+        "project=shop-412)"
+    )
+    assert alert["output_fields"]["jevt.value[/annotations/cluster_name]"] == "shop-prod"
+    assert program.stop(signal.SIGTERM) == 0
+    assert "the labels of projects/shop-412/locations/europe-west4/clusters/shop-prod are not to be had" in program.err
+    assert emulator.left(path) == []
+
+
+def test_after_a_kill_messages_come_again_and_none_is_lost(emulator: Emulator, start: Start, tmp_path: Path) -> None:
+    # The emulator does not notice that a connection is gone. It sends to it, too, until leases have ended often enough.
+    signal.alarm(200)
+    path = emulator.subscription(ack_deadline_seconds=10)
+    config = configured(
+        tmp_path, f"plugins:\n- {{name: k8saudit-gke, open_params: {path}}}\nload_plugins: [k8saudit-gke, json]"
+    )
+    first = start("run", "-c", config)
+    emulator.publish(path, map(entry, range(30)))
+    wait_for(lambda: len(alerts_of(first)) == 30, first)
+    first.process.send_signal(signal.SIGSTOP)  # so that it holds messages that it has not dealt with
+    emulator.publish(path, map(entry, range(30, 60)))
+    first.process.kill()
+    first.process.wait()
+    second = start("run", "-c", config)
+
+    def ids() -> set[str]:
+        return {alert["output_fields"]["ka.auditid"] for alert in alerts_of(first, second)}
+
+    wait_for(lambda: len(ids()) == 60, first, second, patience_s=180)
+    assert second.stop(signal.SIGTERM) == 0
+    again = [alert["output_fields"]["ka.auditid"] for alert in alerts_of(second)]
+    assert len(again) == len(set(again))
+    assert emulator.left(path) == []
+
+
+def test_the_check_of_a_run_looks_at_the_subscription(emulator: Emulator, tmp_path: Path) -> None:
+    path = emulator.subscription()
+    for name, status, words in ((path, 0, "is there"), ("projects/p/subscriptions/absent", 1, "there is no such")):
+        config = configured(
+            tmp_path, f"plugins:\n- {{name: k8saudit-gke, open_params: {name}}}\nload_plugins: [k8saudit-gke, json]"
+        )
+        command = [*PROGRAM, "run", "-c", str(config), "--check"]
+        ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=50)
+        assert ran.returncode == status, ran
+        assert words in ran.stdout + ran.stderr
+    assert emulator.left(path) == []
+
+
+def test_many_messages_are_evaluated_and_acknowledged(emulator: Emulator, start: Start, tmp_path: Path) -> None:
+    path = emulator.subscription()
+    number = int(os.environ.get("LANNER_TEST_MESSAGES", "10000"))
+    emulator.publish(path, (entry(each) if each % 100 == 0 else quiet_entry(each) for each in range(number)))
+    config = configured(
+        tmp_path, f"plugins:\n- {{name: k8saudit-gke, open_params: {path}}}\nload_plugins: [k8saudit-gke, json]"
+    )
+    program = start("run", "-c", config)
+    wait_for(lambda: len(alerts_of(program)) >= number // 100, program)
+    wait_for(lambda: emulator.left(path) == [], program)
+    assert program.stop(signal.SIGTERM) == 0
+    found = sorted(int(alert["output_fields"]["ka.auditid"]) for alert in alerts_of(program))
+    assert found == list(range(0, number, 100))
+    assert f"Events detected: {number // 100}" in program.err

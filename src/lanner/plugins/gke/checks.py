@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -56,11 +57,13 @@ async def check(open_params: str, options: Options) -> Sequence[Finding]:
 
 def _check_files(path: str) -> Sequence[Finding]:
     errors: list[SourceError] = []
-    number = sum(1 for _ in expand([path], errors.append))
-    return [
-        *(Finding(path, False, str(error), error.help) for error in errors),
-        *([Finding(path, True, f"{number} files")] if number else []),
+    found = list(expand([path], errors.append))
+    errors += [
+        SourceError(name, "it is not there, or may not be read") for name in found if not os.access(name, os.R_OK)
     ]
+    if errors:
+        return [Finding(error.path, False, str(error), error.help) for error in errors]
+    return [Finding(path, True, f"{len(found)} files to read")]
 
 
 def _look_at(client: SubscriberClient, path: str) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -105,3 +106,21 @@ def cluster_manager(credentials: Any) -> ClusterManagerClient:
 def fetch_labels(client: ClusterManagerClient, path: str) -> dict[str, str]:
     """The user's labels of a cluster. Blocks; raises what the client raises."""
     return dict(client.get_cluster(name=path, timeout=TIMEOUT_S, retry=None).resource_labels)
+
+
+class ClusterApi:
+    """The Container API, whose client is made when it is first asked: that this fails must not end a source."""
+
+    def __init__(self, options: Options, credentials: Any) -> None:
+        """Prepare; without credentials, those of the options are loaded when they are needed."""
+        self._options = options
+        self._credentials = credentials
+        self._lock = threading.Lock()
+        self._client: ClusterManagerClient | None = None
+
+    def labels(self, path: str) -> dict[str, str]:
+        """The user's labels of a cluster. Blocks; raises what the client raises, or `SourceError`."""
+        with self._lock:
+            if self._client is None:
+                self._client = cluster_manager(self._credentials or load_credentials(self._options)[0])
+        return fetch_labels(self._client, path)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lanner.plugins.gke.clients import (
     TIMEOUT_S,
-    cluster_manager,
+    ClusterApi,
     default_project,
     emulator,
-    fetch_labels,
     load_credentials,
     subscriber,
 )
@@ -39,7 +37,7 @@ LONG_LIFE_S = 60.0
 SETTLED_S = 2.0
 """A stream that has lasted so long was opened."""
 
-LEASE_S = 20
+LEASE_S = 10
 """For how long a message is leased at a time: after a crash it comes again when that is over."""
 
 _MEBIBYTE = 1 << 20
@@ -95,14 +93,9 @@ class PubSubSource:
         project = default_project(self._options, project) if needs_project else ""
         labels = None
         if self._options.fetch_cluster_metadata:
-            fetch = self._fetch(credentials)
-            labels = ClusterLabels(fetch, self._options.cache_expiration * 60, self._context)
+            api = ClusterApi(self._options, credentials)
+            labels = ClusterLabels(api.labels, self._options.cache_expiration * 60, self._context)
         return subscriber(credentials), [each.path(project) for each in self._subscriptions], labels
-
-    def _fetch(self, credentials: Any) -> Callable[[str], dict[str, str]]:
-        if credentials is None:  # with the emulator of Pub/Sub; it has no clusters to ask about
-            credentials, _ = load_credentials(self._options)
-        return partial(fetch_labels, cluster_manager(credentials))
 
     async def _pull(self, client: SubscriberClient, path: str, inbox: Inbox) -> None:
         """Pull from a subscription for ever; a stream that ends is opened again.
