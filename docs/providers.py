@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from docs.markup import code, page, table
 
@@ -41,18 +41,25 @@ def _section(provider: Provider, rules: list[Rule]) -> str:
         rows = ((part.what, ", ".join(map(code, fields_of(part))) or "none", part.instead) for part in provider.absent)
         parts += ["Never in the log:\n", table(("what", "fields that stay empty", "instead"), rows)]
     if provider.is_published:
-        parts += [_table(verdicts, policy, Status.NEVER, "Rules that can never fire")]
+        parts += [_table(verdicts, policy, Status.NEVER, "Rules that can never fire", provider.instead)]
         parts += [_table(verdicts, policy, Status.PARTLY, "Rules that fire, but not on all that they ask for")]
         parts += [_lacking(verdicts)]
     return "\n".join(parts)
 
 
-def _table(verdicts: list[Verdict], policy: Policy, status: Status, title: str) -> str:
+def _table(
+    verdicts: list[Verdict], policy: Policy, status: Status, title: str, instead: Mapping[str, str] | None = None
+) -> str:
     found = [verdict for verdict in verdicts if verdict.status is status]
     if not found:
         return ""
-    rows = ((verdict.rule.name, _why(verdict, policy)) for verdict in found)
-    return f"{title}:\n\n{table(('rule', 'why, for one'), rows)}"
+    heads = ("rule", "why, for one", *(["instead"] if instead else []))
+    rows = (
+        (name, _why(verdict, policy), *([instead.get(name, "")] if instead else []))
+        for verdict in found
+        if (name := verdict.rule.name)
+    )
+    return f"{title}:\n\n{table(heads, rows)}"
 
 
 def _why(verdict: Verdict, policy: Policy) -> str:

@@ -24,6 +24,13 @@ from lanner.fields.catalogue import spec_of
 from lanner.fields.spec import Derived, event_members, least_level
 from lanner.policy.model import AuditLevel
 
+KEPT_PARAMETERS = ("command", "dryRun")
+"""Parameters of the URI that some provider's log keeps although it has no URI."""
+
+OTHER_PARAMETERS = "*"
+
+_PARAMETERS = {"kx.dry_run": "dryRun", "kx.exec.command": "command"}
+
 
 class Part(Enum):
     """The part of a request, or of its recording, that decides a check."""
@@ -62,7 +69,8 @@ class Need:
         field: As the rule spells it.
         level: The least level that fills it.
         members: The members of the event that it reads.
-        paths: The parts of the event that it reads; `("requestURI", "?")` is the URI's query.
+        paths: The parts of the event that it reads; `("requestURI", "?", NAME)` is a parameter of the URI: one of
+            `KEPT_PARAMETERS`, or `OTHER_PARAMETERS` for any other.
         is_printed: Whether only the rule's output reads it.
     """
 
@@ -222,5 +230,12 @@ def need_of(field: Field, *, is_printed: bool = False) -> Need:
     name = field.name if field.argument is None else f"{field.name}[{field.argument}]"
     level = AuditLevel.of(least_level(spec, field.argument))
     is_derived = isinstance(spec.extract, Derived)
-    read = tuple((*path, "?") if is_derived and path == ("requestURI",) else path for path in paths(field))
+    read = tuple(
+        (*path, "?", _parameter(field)) if is_derived and path == ("requestURI",) else path for path in paths(field)
+    )
     return Need(name, level, frozenset(event_members(spec.extract, field.argument)), read, is_printed)
+
+
+def _parameter(field: Field) -> str:
+    name = _PARAMETERS.get(field.name, field.argument)
+    return name if name in KEPT_PARAMETERS else OTHER_PARAMETERS

@@ -8,11 +8,9 @@ from importlib.resources import as_file, files
 from types import MappingProxyType
 
 from lanner.events.schema import Path
+from lanner.policy.asks import OTHER_PARAMETERS
 from lanner.policy.model import Policy
 from lanner.policy.reader import read_policy_file
-
-QUERY: Path = ("requestURI", "?")
-"""The query of the URI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,7 @@ class Provider:
         basis: Where this is from.
         absent: What its log never has.
         notes: What else a user should know.
+        instead: Rules that cannot fire, by name, with what there is instead.
     """
 
     name: str
@@ -51,6 +50,7 @@ class Provider:
     basis: str
     absent: tuple[Absent, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    instead: Mapping[str, str] = field(default_factory=dict)
 
     def policy(self) -> Policy:
         """What the provider records."""
@@ -75,16 +75,31 @@ _GKE = Provider(
         ),
         Absent(("user", "extra"), "the extra information on the user", "nothing"),
         Absent(("user", "uid"), "the user's UID", "`ka.user.name`"),
+        Absent(("impersonatedUser", "groups"), "the groups of the impersonated user", "`ka.impuser.name`"),
+        Absent(("impersonatedUser", "extra"), "the extra information on the impersonated user", "nothing"),
+        Absent(("impersonatedUser", "uid"), "the UID of the impersonated user", "`ka.impuser.name`"),
         Absent(
-            ("impersonatedUser",), "the impersonated user", "`ka.auth.reason`, which names the binding that allowed it"
+            ("requestURI", "?", OTHER_PARAMETERS),
+            "the query of the URI, but for `command` of an exec and `dryRun`",
+            "`ka.target.subresource`, `ka.useragent`",
         ),
-        Absent(QUERY, "the query of the URI", "`ka.target.subresource`; the command of an exec is not in the log"),
     ),
     notes=(
         "Reads (get, list, watch) are in the Data Access log, which has to be enabled for the Kubernetes Engine API.",
-        "A log entry has no status when a request succeeded: its code is inferred, 201 for a creation, else 200.",
-        "A log entry is written when a request has ended: a session of exec or port-forward is seen at its end.",
+        "A log entry has no status when a request succeeded: its code is inferred, 101 for exec and the like, "
+        "201 for a creation, else 200. So a patch that creates, as server-side apply does, counts as a change.",
+        "A connection (exec, attach, port-forward, proxy, watch) has entries for start and end, or one for both; "
+        "where there is one, it counts as the start, so that rules on connections fire.",
+        "The command of an exec is in the log as one text, where GKE records it.",
     ),
+    instead={
+        "Service Account Token Secret Created": "`Secret Named Like Token Created`, which goes by its name",
+        "Long-Lived Service Account Token Requested": "`Service Account Token Requested`, whatever time is asked for",
+        "Forged System Identity": "nothing: there are no groups to tell a forged account by",
+        "Create/Modify Configmap With Private Credentials": (
+            "nothing: ConfigMaps are recorded without their data; scan the cluster for credentials in them"
+        ),
+    },
 )
 _EKS = Provider(
     name="eks",

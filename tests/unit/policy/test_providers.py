@@ -53,10 +53,20 @@ def test_what_a_provider_records(name: str, request_: Request, level: AuditLevel
     ("condition", "status"),
     [
         ("ka.user.groups intersects (system:masters)", Status.NEVER),
-        ("ka.impuser.name exists", Status.NEVER),
-        ("ka.uri.param[dryRun] exists and ka.verb = create", Status.NEVER),
-        ("not ka.uri.param[dryRun] exists and ka.verb = create", Status.MISSING_FIELDS),
-        ("ka.target.subresource = exec and ka.stage = ResponseStarted and ka.user.name exists", Status.NEVER),
+        ("kx.impuser.groups intersects (system:masters)", Status.NEVER),
+        ("ka.impuser.name exists and ka.verb = delete and ka.target.resource = pods", Status.FIRES),
+        ("ka.uri.param[fieldManager] exists and ka.verb = create", Status.NEVER),
+        ("kx.field_manager exists and ka.verb = create", Status.NEVER),
+        ("not ka.uri.param[fieldManager] exists and ka.verb = delete", Status.MISSING_FIELDS),
+        ("ka.uri.param[dryRun] exists and ka.verb = delete and ka.target.resource = pods", Status.FIRES),
+        ("kx.dry_run = true and ka.verb = patch and ka.target.resource = pods", Status.FIRES),
+        ("kx.exec.command contains sh and ka.target.resource = pods and ka.target.subresource = exec", Status.FIRES),
+        (
+            "ka.target.resource = pods and ka.target.subresource = exec and ka.stage = ResponseStarted"
+            " and ka.user.name exists",
+            Status.FIRES,
+        ),
+        ("ka.stage = RequestReceived and ka.user.name exists", Status.NEVER),
         ("ka.verb = delete and ka.target.resource = pods and ka.user.name exists", Status.FIRES),
     ],
 )
@@ -68,7 +78,8 @@ def test_what_the_log_of_gke_leaves_out_starves_rules(condition: str, status: St
 
 def test_the_fields_that_stay_empty_are_named() -> None:
     named = {field for part in PROVIDERS["gke"].absent for field in fields_of(part)}
-    assert {"ka.user.groups", "ka.impuser.name", "ka.uri.param"} <= named
+    assert {"ka.user.groups", "kx.impuser.groups", "ka.uri.param", "kx.field_manager"} <= named
+    assert not {"ka.impuser.name", "kx.dry_run", "kx.exec.command"} & named
     assert "ka.user.name" not in named
     assert "ka.uri" not in named
 
