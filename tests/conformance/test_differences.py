@@ -25,6 +25,9 @@ from lanner.plugins.aks.options import first_position
 from lanner.plugins.eks import entries as eks
 from lanner.plugins.eks.logs import Entry, Page, Place
 from lanner.plugins.eks.poll import ClusterLog, Pace, Places
+from lanner.plugins.gke import entry as gke
+from lanner.plugins.gke import rebuilding
+from lanner.plugins.gke.options import Options as GkeOptions
 from lanner.plugins.ovh import envelope as ovh
 from lanner.plugins.ovh.address import Address
 from lanner.plugins.ovh.tail import TailSource, Timing
@@ -517,6 +520,61 @@ def test_ovh_gaps() -> None:
     source._begin()
     assert [trouble for trouble, _ in told] == ["gap"]
     assert told[0][1].startswith("the tail was not read for 90.")
+
+
+def gke_event(tmp_path: Path, output: str, **entry: object) -> str:
+    """What an alert says of a log entry of GKE."""
+    payload: dict[str, object] = {"serviceName": "k8s.io", "methodName": "io.k8s.core.v1.secrets.list"}
+    payload |= {key: entry.pop(key) for key in [*entry] if key not in ("labels", "timestamp", "receiveTimestamp")}
+    found = gke.read_entry(json.dumps({"protoPayload": payload, **entry}).encode())
+    assert isinstance(found, gke.Entry)
+    (alert,) = make_engine(tmp_path, rule("A", "ka.verb exists", f"'{output}'")).process(gke.to_event(found)).alerts
+    return alert.message
+
+
+def test_gke_status(tmp_path: Path) -> None:
+    """Falco's plugin looks at the verb alone: 201 for create, else 200."""
+    output = "%ka.response.code %ka.response.reason"
+    assert gke_event(tmp_path, output, status={"code": 7, "message": "no"}) == "403 Forbidden"
+    assert gke_event(tmp_path, output, status={}) == "200 <NA>"
+
+
+def test_gke_resource_name(tmp_path: Path) -> None:
+    """Falco's plugin knows names of four parts and more, and puts a slash before them for the URI."""
+    output = "%ka.target.resource %ka.target.namespace %ka.uri"
+    assert gke_event(tmp_path, output, resourceName="core/v1/secrets") == "secrets <NA> /api/v1/secrets"
+    named = gke_event(
+        tmp_path, output, resourceName="core/v1/namespaces/shop", methodName="io.k8s.core.v1.namespaces.get"
+    )
+    assert named == "namespaces shop /api/v1/namespaces/shop"
+
+
+def test_gke_impersonation(tmp_path: Path) -> None:
+    """Falco's plugin takes the principal's address, and the labels as annotations."""
+    caller = {"principalEmail": "alice@example.com", "authoritySelector": "system:admin"}
+    assert gke_event(tmp_path, "%ka.user.name %ka.impuser.name", authenticationInfo=caller) == (
+        "alice@example.com system:admin"
+    )
+    method = {"methodName": "io.k8s.core.v1.pods.exec.create", "resourceName": "core/v1/namespaces/a/pods/b/exec"}
+    assert gke_event(tmp_path, "%kx.exec.command", **method, labels={"command.gke.io/command": "sh -i"}) == "sh -i"
+
+
+def test_gke_large_entry(tmp_path: Path) -> None:
+    """Falco's plugin logs the size and goes on."""
+    assert GkeOptions().max_event_size == 32 << 20
+    payload = {"serviceName": "k8s.io", "methodName": "io.k8s.core.v1.pods.create", "request": {"padding": "x" * 5000}}
+    entry = json.dumps({"protoPayload": payload}).encode()
+    events = asyncio.run(rebuilding.Rebuilder(Context(name="gke"), 1000).rebuild([entry]))
+    (delivery,) = rebuilding.deliveries([each for each in events if each], "gke")
+    engine = make_engine(tmp_path, rule("A", "ka.verb = create"))
+    found = engine.process(delivery.payload, body=True, truncated=delivery.truncated, size=delivery.size)
+    assert [alert.rule for alert in found.alerts] == ["A", DAMAGED_EVENT]
+
+
+def test_gke_time(tmp_path: Path) -> None:
+    """Falco's plugin takes `receiveTimestamp`."""
+    times = {"timestamp": "2026-11-01T10:00:00Z", "receiveTimestamp": "2026-11-01T10:01:30Z"}
+    assert gke_event(tmp_path, "%evt.time.iso8601", **times).startswith("2026-11-01T10:00:00")
 
 
 def test_acknowledgement(tmp_path: Path) -> None:

@@ -68,20 +68,31 @@ gcloud services enable pubsub.googleapis.com logging.googleapis.com container.go
 # Reads are in the Data Access log: enable ADMIN_READ, DATA_READ and DATA_WRITE for container.googleapis.com, under
 # IAM & Admin, Audit Logs, or with `gcloud projects set-iam-policy`.
 
+# What cannot be evaluated again and again is put aside, where it can be looked at.
 gcloud pubsub topics create "$topic"
-gcloud pubsub subscriptions create "$subscription" --topic="$topic" \\
-  --ack-deadline=60 --message-retention-duration=7d --enable-exactly-once-delivery
+gcloud pubsub topics create "$dead_letters"
+gcloud pubsub subscriptions create "$dead_letters" --topic="$dead_letters" --expiration-period=never
+gcloud pubsub subscriptions create "$subscription" --topic="$topic" --ack-deadline=60 --expiration-period=never \\
+  --message-retention-duration=7d --enable-exactly-once-delivery \\
+  --dead-letter-topic="$dead_letters" --max-delivery-attempts=100
+number=$(gcloud projects describe "$project" --format='value(projectNumber)')
+agent="serviceAccount:service-$number@gcp-sa-pubsub.iam.gserviceaccount.com"
+gcloud pubsub topics add-iam-policy-binding "$dead_letters" --member="$agent" --role=roles/pubsub.publisher
+gcloud pubsub subscriptions add-iam-policy-binding "$subscription" --member="$agent" --role=roles/pubsub.subscriber
 
-filter="logName:\\"cloudaudit.googleapis.com\\" AND resource.type=\\"k8s_cluster\\""
+filter="logName:\\"cloudaudit.googleapis.com\\" AND protoPayload.serviceName=\\"k8s.io\\""
 filter="$filter AND resource.labels.cluster_name=\\"$cluster\\""
 gcloud logging sinks create "$sink" "pubsub.googleapis.com/projects/$project/topics/$topic" --log-filter="$filter" \\
-  --exclusion='name=leases,filter=protoPayload.resourceName:"/leases/"'
+  --exclusion='name=leases,filter=protoPayload.methodName:"io.k8s.coordination.v1.leases."' \\
+  --exclusion='name=health,filter=protoPayload.resourceName=("readyz" OR "livez" OR "healthz")'
 writer=$(gcloud logging sinks describe "$sink" --format='value(writerIdentity)')
 gcloud pubsub topics add-iam-policy-binding "$topic" --member="$writer" --role=roles/pubsub.publisher
 
+# Whom Lanner logs in as. Within GKE, let its Kubernetes service account act for this one (Workload Identity).
 gcloud iam service-accounts create "$account"
 member="serviceAccount:$account@$project.iam.gserviceaccount.com"
 gcloud pubsub subscriptions add-iam-policy-binding "$subscription" --member="$member" --role=roles/pubsub.subscriber
+gcloud pubsub subscriptions add-iam-policy-binding "$subscription" --member="$member" --role=roles/pubsub.viewer
 gcloud projects add-iam-policy-binding "$project" --member="$member" --role=roles/container.clusterViewer \\
   --condition=None
 """
@@ -216,7 +227,13 @@ def _ovh(names: Names) -> Files:
 CLOUDS: Mapping[str, Cloud] = {
     "gke": Cloud(
         ("project", "cluster"),
-        {"topic": "lanner-audit", "subscription": "lanner-audit", "sink": "lanner-audit", "account": "lanner"},
+        {
+            "topic": "lanner-audit",
+            "subscription": "lanner-audit",
+            "dead_letters": "lanner-audit-dead-letters",
+            "sink": "lanner-audit",
+            "account": "lanner",
+        },
         _gke,
     ),
     "eks": Cloud(("region", "cluster"), {"policy": "lanner-eks-audit", "role": "lanner-eks-audit"}, _eks),
