@@ -111,9 +111,7 @@ def test_a_refused_token_ends_the_run_with_what_to_do(ldp: Platform, arguments: 
     assert "Traceback" not in program.err
 
 
-@pytest.mark.parametrize(
-    "command", [["config", "show", "-c"], ["config", "check"], ["--support", "-c"], ["run", "--check", "-c"]]
-)
+@pytest.mark.parametrize("command", ["config show -c", "config check", "--support -c", "run --check -c"])
 def test_no_command_shows_the_token(ldp: Platform, arguments: list[str | Path], command: str) -> None:
     run = [*PROGRAM, *command.split(), arguments[1]]
     found = subprocess.run(run, capture_output=True, text=True, check=True, timeout=60)
