@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from importlib.resources import as_file, files
@@ -206,17 +206,19 @@ def settings_problems(settings: Settings) -> Iterator[tuple[str, str, str | None
     makings = Makings(alert_format(settings), lambda encoding: encoding, _Nowhere(), lambda text: None)
     for error in option_problems(config, makings):
         yield error.option, error.message, error.help
-    for key, make in (
-        ("webserver.ssl_certificate", lambda: _web(config.webserver, settings)),
-        ("metrics.interval", lambda: _snapshots(config.metrics)),
-    ):
-        try:
-            make()
-        except Failure as failure:
-            yield key, failure.message, failure.help
-    for check in (lambda: vigil_plan(config.blindness, _source_names(config)), lambda: _stored(config)):
+    checks: Mapping[str, Callable[[], object]] = {
+        "webserver.token_file": lambda: _check_web_tokens(config.webserver),
+        "webserver.ssl_certificate": lambda: _check_web_certificate(config.webserver, settings),
+        "metrics.interval": lambda: _snapshots(config.metrics),
+    }
+    for key, check in checks.items():
         try:
             check()
+        except Failure as failure:
+            yield key, failure.message, failure.help
+    for option in (lambda: vigil_plan(config.blindness, _source_names(config)), lambda: _stored(config)):
+        try:
+            option()
         except OptionError as error:
             yield error.option, error.message, error.help
 
@@ -239,10 +241,11 @@ def _webhook(options: WebhookOptions, hooks: Hooks) -> Source:
         is_shared=hooks.at is not None,
         on_started=started,
         on_trouble=hooks.context.tell,
+        name=hooks.context.name,
     )
 
 
-def _check_secrets(options: WebhookOptions) -> None:
+def _check_secrets(options: WebhookOptions, help_text: str | None = None) -> None:
     """See that certificates and tokens can be used.
 
     Raises:
@@ -254,29 +257,53 @@ def _check_secrets(options: WebhookOptions) -> None:
         if options.access.token_file:
             read_tokens(options.access.token_file)
     except SourceError as error:
-        raise Failure(str(error), error.help, ExitCode.FAILED) from error
+        raise Failure(str(error), help_text or error.help, ExitCode.FAILED) from error
+
+
+def _check_web_tokens(server: Webserver) -> None:
+    """See that the tokens of those who read metrics can be used.
+
+    Raises:
+        Failure: They cannot.
+    """
+    if server.enabled:
+        access = Access(token_file=server.token_file or None)
+        _check_secrets(WebhookOptions(access=access), "`webserver.token_file` names a file with a token a line")
+
+
+def _check_web_certificate(server: Webserver, settings: Settings) -> None:
+    """See that the certificate of the port for health can be used.
+
+    Raises:
+        Failure: It cannot.
+    """
+    listening = _web_listening(server, settings)
+    if server.enabled and listening is not None:
+        help_text = "`webserver.ssl_certificate` names a PEM file with a certificate and its unencrypted key"
+        _check_secrets(listening, help_text)
+
+
+def _web_listening(server: Webserver, settings: Settings) -> WebhookOptions | None:
+    """Where health is served; None: at the port that takes posts too."""
+    if settings.audit_endpoint:
+        return None
+    return WebhookOptions(
+        host=server.listen_address,
+        port=server.listen_port,
+        is_tls=server.ssl_enabled,
+        certificate=server.ssl_certificate,
+    )
 
 
 def _web(server: Webserver, settings: Settings) -> WebPlan | None:
     """What the configuration's web server serves; where it takes posts too, all is at the port of that source."""
     if not server.enabled:
         return None
-    path = "/" + server.k8s_healthz_endpoint.lstrip("/")
-    listening = WebhookOptions(
-        host=server.listen_address,
-        port=server.listen_port,
-        is_tls=server.ssl_enabled,
-        certificate=server.ssl_certificate,
-        access=Access(token_file=server.token_file or None),
-    )
-    try:
-        _check_secrets(replace(listening, is_tls=False) if settings.audit_endpoint else listening)
-    except Failure as failure:
-        what = "`ssl_certificate` a PEM file with a certificate and its unencrypted key, `token_file` one with tokens"
-        raise Failure(failure.message, f"of `webserver`, {what}", ExitCode.FAILED) from failure
+    _check_web_tokens(server)
+    _check_web_certificate(server, settings)
     return WebPlan(
-        listening=None if settings.audit_endpoint else listening,
-        health_path=path,
+        listening=_web_listening(server, settings),
+        health_path="/" + server.k8s_healthz_endpoint.lstrip("/"),
         has_metrics=server.prometheus_metrics_enabled,
         token_file=server.token_file,
     )

@@ -108,6 +108,7 @@ class WebhookSource:
         stats: Where to count.
         on_started: Told host and port once connections are accepted.
         on_trouble: Told of trouble that it goes on after, as `Context.tell`.
+        name: What messages call it.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class WebhookSource:
         stats: WebhookStats | None = None,
         on_started: Callable[[str, int], None] = lambda host, port: None,
         on_trouble: Callable[..., None] = lambda trouble, text, times=1: None,
+        name: str = "webhook",
     ) -> None:
         self.options = options
         self.stats = stats or WebhookStats()
@@ -136,6 +138,7 @@ class WebhookSource:
         self._is_shared = is_shared
         self._on_started = on_started
         self._on_trouble = on_trouble
+        self._name = name
 
     async def run(self, handle: Handler) -> None:
         """Serve until cancelled; posts that have begun are then finished.
@@ -145,7 +148,7 @@ class WebhookSource:
         """
         options, access = self.options, self.options.access
         tls = options.tls_files.rotating(self._unusable) if options.tls_files else None
-        refusals = Refusals(lambda text: _LOG.warning("%s", text), self._denied)
+        refusals = Refusals(self._say, self._denied)
 
         async def told(delivery: Delivery) -> None:
             try:
@@ -188,6 +191,9 @@ class WebhookSource:
             self.address = None
             self.started.clear()
             listening.close()
+
+    def _say(self, text: str) -> None:
+        _LOG.warning("%s", f"source `{self._name}`: {text}", extra={"fields": {"source": self._name}})
 
     def _denied(self, text: str, times: int) -> None:
         self._on_trouble(Trouble.DENIED, text, times)

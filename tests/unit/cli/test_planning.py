@@ -5,7 +5,7 @@ import pytest
 import trustme
 
 from lanner.cli.messages import Console, Failure
-from lanner.cli.planning import Planner, Wishes, _interval_ms
+from lanner.cli.planning import Planner, Wishes, _interval_ms, settings_problems
 from lanner.cli.settings import Settings, settings_of
 from lanner.config.load import load_config
 from lanner.outputs.stdout import SharedDescriptor
@@ -128,6 +128,19 @@ def test_files_of_credentials_that_cannot_be_used_are_told_before_it_starts(
         access(rules, tmp_path, "https://:9765/x", **options)
     assert caught.value.message.endswith(message)
     assert "PRIVATE KEY" not in caught.value.message
+
+
+def test_a_file_of_tokens_for_metrics_that_is_not_there_is_told_with_its_key(rules: Path, tmp_path: Path) -> None:
+    file = tmp_path / "lanner.yaml"
+    file.write_text(f"rules_files: [{rules}]\nwebserver: {{enabled: true, token_file: {tmp_path}/none}}\n")
+    loaded = load_config(str(file), environment={})
+    assert loaded.config is not None
+    settings = settings_of(loaded, loaded.config)
+    [(key, message, help_text)] = settings_problems(settings)
+    assert (key, message) == ("webserver.token_file", f"cannot read `{tmp_path}/none`: no such file")
+    assert "token a line" in str(help_text)
+    with pytest.raises(Failure, match="no such file"):
+        Planner(Wishes(), Console(quiet=True), SharedDescriptor(1)).plan(settings)
 
 
 def test_client_certificates_need_https(rules: Path, tmp_path: Path) -> None:

@@ -213,7 +213,7 @@ def test_who_is_refused_is_said_once_a_minute_and_raised_when_it_goes_on(
     with caplog.at_level(logging.INFO, "lanner"):
         run(main())
     assert [record.message for record in caplog.records] == [
-        "refused 127.0.0.1: its bearer token is not in `tokenFile`"
+        "source `webhook`: refused 127.0.0.1: its bearer token is not in `tokenFile`"
     ]
     text = "requests are refused, the last one of 127.0.0.1: its bearer token is not in `tokenFile`"
     assert told.troubles == [(Trouble.DENIED, text)]

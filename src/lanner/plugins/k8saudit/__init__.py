@@ -127,6 +127,7 @@ def open_source(open_params: str, options: Options, context: Context) -> Source:
             webhook,
             on_started=lambda host, port: _tell(context, webhook, host, port),
             on_trouble=context.tell,
+            name=context.name,
         )
     if open_params == STDIN:
         return StdinSource(_limits(options), context)
