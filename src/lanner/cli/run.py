@@ -209,7 +209,7 @@ def _check_shareable(plan: Plan) -> None:
     """
     for source in plan.sources:
         if source.webhook is None:
-            help_text = "leave `--workers` out, or run this source by itself: each worker would read all of it"
+            help_text = "leave `--workers` out: processes share the port of a webhook, and nothing else"
             raise Failure(f"`--workers` is for webhooks, and `{source.name}` is none", help_text)
         if source.rules.numbers_events:
             help_text = "leave out `--workers`, or `%evt.num` in the rules"

@@ -301,7 +301,7 @@ def test_a_run_tells_programs_of_its_start_and_its_end(lanner: Lanner, rules: Pa
         "level": "critical",
         "message": "`--workers` is for webhooks, and `/nowhere` is none",
         "status": 2,
-        "help": "leave `--workers` out, or run this source by itself: each worker would read all of it",
+        "help": "leave `--workers` out: processes share the port of a webhook, and nothing else",
     }
 
 

@@ -82,7 +82,7 @@ def test_workers_are_for_webhooks(lanner: Lanner, rules: Path, source: str) -> N
     name = "stdin" if source == "-" else source
     assert ran.err == (
         f"error: `--workers` is for webhooks, and `{name}` is none\n"
-        "  help: leave `--workers` out, or run this source by itself: each worker would read all of it\n"
+        "  help: leave `--workers` out: processes share the port of a webhook, and nothing else\n"
     )
 
 
