@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -128,3 +129,27 @@ def test_an_api_server_is_watched_from_every_side(
     assert alert(program, "Lanner internal: canary missing")["output_fields"]["subject"] == cluster.url
     assert alert(program, "Lanner internal: recorded events do not arrive")["priority"] == "Critical"
     until(base, 1, "lanner_blind", check="canary", subject=cluster.url)
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")])
+def test_what_is_usual_is_known_after_a_restart(
+    start: Start, tmp_path: Path, rules: Path, workers: tuple[str, ...]
+) -> None:
+    path = configured(
+        tmp_path,
+        rules,
+        json_output=True,
+        webserver=WEB,
+        plugins=[{"name": "k8saudit", "open_params": URL}],
+        store={"url": f"sqlite:///{tmp_path}/alerts.db"},
+        blindness={"silence": {"at_least": "2s"}},
+    )
+    program = start("run", "-c", path, *workers)
+    posts, base = served(program)
+    until(base, 2, "lanner_source_silence_limit_seconds", source="k8saudit")
+    httpx.post(posts, content=event(), headers=HEADERS).raise_for_status()
+    until(base, 3600, "lanner_source_silence_limit_seconds", source="k8saudit")  # it is known to send now
+    assert program.stop(signal.SIGTERM) == 0
+    again = start("run", "-c", path, *workers)
+    _, base = served(again)
+    until(base, 3600, "lanner_source_silence_limit_seconds", source="k8saudit")

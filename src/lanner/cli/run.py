@@ -144,7 +144,7 @@ def detect(
             else:
                 station = Station(plan, again, versions=versions(), stop_after_s=stop_after_s)
                 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                    ending = runner.run(watched(station.run(), lambda: _figures(station.snapshot()), screen, console))
+                    ending = runner.run(watched(station.run(), lambda: _figures(station.look()), screen, console))
         except (SourceError, StoreError) as error:
             raise Failure(str(error), error.help, ExitCode.FAILED) from error
     return _close(ending, time.perf_counter() - started, console)
@@ -164,6 +164,8 @@ def _figures(snapshot: Snapshot) -> Figures:
     """What the status on a terminal tells of a run."""
     waiting = [name for name, counts in snapshot.sources.items() if not counts.status.is_well]
     state = f"no events from {', '.join(waiting)}" if waiting else "detecting"
+    if snapshot.sight.blind:
+        state += ", may miss events"
     if not snapshot.reloads.is_current:
         state += ", new configuration refused"
     if snapshot.workers > 1:
@@ -171,7 +173,8 @@ def _figures(snapshot: Snapshot) -> Figures:
     if snapshot.worker_restarts:
         state += f", {snapshot.worker_restarts} restarted"
     lost = {"undelivered": snapshot.undelivered}
-    return Figures(snapshot.stats, state, is_well=not waiting and snapshot.reloads.is_current, lost=lost)
+    is_well = not waiting and snapshot.reloads.is_current and not snapshot.sight.blind
+    return Figures(snapshot.stats, state, is_well=is_well, lost=lost)
 
 
 def _close(ending: Ending, seconds: float, console: Console) -> ExitCode:

@@ -22,7 +22,7 @@ from lanner.engine.alert import Alert, Finding
 from lanner.engine.stats import Stats
 from lanner.server.internal import not_stored
 from lanner.server.keeper import Deliverer, Keeper
-from lanner.server.office import Office, Reserved
+from lanner.server.office import VIGIL_MEMORY, Office, Reserved
 from lanner.server.plan import Plan
 from lanner.server.snapshot import Snapshot
 from lanner.server.station import labels, rss_bytes, warnings_of
@@ -118,6 +118,7 @@ class _Desk:
             reserved=self._desktop.reserved,
             beacon=self._desktop.beacon,
         )
+        office.remember(self._keeper.checkpoint(VIGIL_MEMORY))
         self._office = office
         problem = ""
         try:

@@ -34,6 +34,9 @@ _LOG = logging.getLogger(__name__)
 Reserved = Mapping[tuple[str, int], tuple[str, int]]
 """Addresses that are listened on in place of those that are asked for."""
 
+VIGIL_MEMORY = ":vigil"
+"""The name of the checkpoint of what is usual for sources; no source is called so."""
+
 _MEGABYTE = 1024 * 1024
 
 

@@ -18,7 +18,7 @@ from lanner.engine.stats import Stats
 from lanner.server.endpoints import endpoints
 from lanner.server.internal import not_stored, reload_refused, source_failed, unsafe
 from lanner.server.keeper import Deliverer, Keeper
-from lanner.server.office import Office
+from lanner.server.office import VIGIL_MEMORY, Office
 from lanner.server.pipeline import Pipeline
 from lanner.server.plan import Hooks, Plan, PlanError, SourcePlan
 from lanner.server.snapshot import Reloads, RuleLabels, Snapshot, SourceCounts, Status
@@ -194,6 +194,10 @@ class Station:
             raise BrokenPipeError
         return self._ending()
 
+    def look(self) -> Snapshot:
+        """What the run has done so far, with what may be missed."""
+        return self._office.look()
+
     def snapshot(self) -> Snapshot:
         """What the run has done so far."""
         stats = Stats()
@@ -274,6 +278,8 @@ class Station:
             self._deliverer.reopen()
 
     async def _start(self, place: Place) -> None:
+        if self._shared is None:
+            self._office.remember(self._keeper.checkpoint(VIGIL_MEMORY))
         await self._office.adopt(self._plan)
         for source in self._plan.sources:
             self._begin(source)
