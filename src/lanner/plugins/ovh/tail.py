@@ -116,6 +116,7 @@ class TailSource:
                     self._address, max_size=self._max_size, quiet_s=timing.quiet, open_timeout_s=timing.open_timeout
                 ) as connection:
                     self._begin()
+                    await self._keep_if_idle(intake)
                     while True:
                         await self._next(connection, intake)
                         waits = pauses(timing.first_pause, timing.last_pause)
@@ -130,8 +131,8 @@ class TailSource:
         self._seen_at_s = time.time()
         if frame is not None:
             await intake.put(Message(self._seen_at_s, frame))
-        elif not self._in_hand and not len(intake):
-            await self._keep(self._seen_at_s)
+        else:
+            await self._keep_if_idle(intake)
 
     def _begin(self) -> None:
         """Say that the tail is read, and what was missed before."""
@@ -161,6 +162,11 @@ class TailSource:
         with suppress(ValueError):
             if kept is not None:
                 self._seen_at_s, self._away = float(kept), "no run was reading it"
+
+    async def _keep_if_idle(self, intake: Intake) -> None:
+        """Keep that the tail is being read now, if all that came is handled."""
+        if not self._in_hand and not len(intake):
+            await self._keep(self._seen_at_s)
 
     async def _keep(self, at_s: float, *, is_last: bool = False) -> None:
         """Keep until when the tail was read, and what came handled; not too often."""
