@@ -1,20 +1,26 @@
 """`lanner run` on topics of librdkafka's mock brokers, which live in this process and listen on loopback."""
 
 import json
+import re
 import signal
 import subprocess
 from collections import Counter
 from pathlib import Path
 from time import monotonic, sleep
 
+import psycopg
 import pytest
 import yaml
 
 pytest.importorskip("confluent_kafka", reason="lanner[kafka] is not installed")
 
+from lanner.store.tables import ALERTS
+from tests.postgres import Server
 from tests.unit.plugins.kafka.cluster import QUICK, Cluster
 
 from .conftest import PROGRAM, Program, Start
+
+_USER = re.compile(rb"user=(\w+)\)")
 
 
 def user_event(user: str) -> bytes:
@@ -131,3 +137,49 @@ def test_a_check_says_what_is_there_and_what_is_not(configuration: tuple[Cluster
     bad = subprocess.run([*PROGRAM, "run", "-c", path, "--check"], capture_output=True, text=True, check=False)
     assert bad.returncode != 0
     assert "k8s-adit" in bad.stdout + bad.stderr
+
+
+def test_with_a_shared_store_each_alert_is_stored_once_though_one_is_killed_midway(
+    start: Start, configuration: tuple[Cluster, Path], postgres: Server
+) -> None:
+    """What the killed one had stored, and not committed, is evaluated again by the other, and is not stored again."""
+    cluster, path = configuration
+    url = postgres.new_database()
+    path.write_text(path.read_text() + yaml.safe_dump({"store": {"url": url}}))
+    first = start("run", "-c", path)
+    second = start("run", "-c", path)
+    cluster.send("k8s-audit", [user_event("first")])
+    second.wait_for("reading k8s-audit/")
+    names = [f"u{number}" for number in range(2000)]
+    for partition in range(4):
+        cluster.send("k8s-audit", map(user_event, names[partition::4]), partition)
+    wait_until_stored(url, 500)
+    first.process.kill()
+    more = [f"v{number}" for number in range(400)]
+    for partition in range(4):
+        cluster.send("k8s-audit", map(user_event, more[partition::4]), partition)
+    found = wait_until_stored(url, 2401)
+    assert found == Counter(["first", *names, *more])
+    wait_until(2401, first, second)
+    assert second.stop(signal.SIGTERM) == 0
+    assert set(users(first, second)) == {"first", *names, *more}
+
+
+def wait_until_stored(url: str, count: int) -> Counter[str]:
+    """The users that stored alerts are about, once there are so many."""
+    until_s = monotonic() + 50
+    while True:
+        found = stored(url)
+        if found.total() >= count:
+            return found
+        assert monotonic() < until_s, found.total()
+        sleep(0.05)
+
+
+def stored(url: str) -> Counter[str]:
+    with psycopg.connect(url) as connection:
+        try:
+            rows = connection.execute(f"SELECT body FROM {ALERTS.name} WHERE rule = 'Seen'").fetchall()
+        except psycopg.errors.UndefinedTable:
+            return Counter()
+    return Counter(found[1].decode() for (body,) in rows if (found := _USER.search(body)))
