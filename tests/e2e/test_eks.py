@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import time
 from collections import Counter
@@ -91,9 +92,10 @@ def test_events_of_a_cluster_raise_alerts_with_its_name(
 
 
 def test_what_a_killed_run_did_not_come_to_is_read_by_the_next(
-    cloud: CloudWatch, arguments: list[str | Path], start: Start
+    cloud: CloudWatch, arguments: list[str | Path], start: Start, tmp_path: Path
 ) -> None:
     cloud.make()
+    arguments += ["-o", f"store.url=sqlite:///{tmp_path}/kept.db"]
     now_ms = int(time.time() * 1000)
     names = [f"u{number}" for number in range(4000)]
     cloud.put(*map(of, names[:3000]), at_ms=now_ms - 5000)
@@ -106,6 +108,9 @@ def test_what_a_killed_run_did_not_come_to_is_read_by_the_next(
     wait_for(4000, first, second)
     assert second.stop(signal.SIGTERM) == 0
     assert set(users(first, second)) >= {*names}
+    kept = "SELECT count(*), count(DISTINCT identity) FROM lanner_alerts WHERE rule = 'Anything'"
+    with sqlite3.connect(tmp_path / "kept.db") as store:
+        assert store.execute(kept).fetchone() == (4000, 4000), "each alert once, though events were read twice"
 
 
 def test_a_permission_that_is_missing_ends_the_run_with_what_to_do(

@@ -8,6 +8,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
+from websockets.sync.server import ServerConnection
 
 from tests.unit.plugins.ldp import TOKEN, Platform, event, frame, platform, sends
 
@@ -99,6 +100,26 @@ def test_a_gap_is_an_alert_and_the_token_is_nowhere(ldp: Platform, arguments: li
     assert re.search(r"the tail was not read for \d+\.\d s, from .*: the platform closed the connection", said)
     assert "reading the tail of a stream on localhost" in said
     assert TOKEN not in said
+
+
+def stays(connection: ServerConnection) -> None:
+    connection.send(frame(event(1)))
+    connection.recv()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_next_run_says_what_was_missed_between(
+    ldp: Platform, arguments: list[str | Path], start: Start, tmp_path: Path, number: signal.Signals
+) -> None:
+    ldp.follow(stays, stays)
+    arguments += ["-o", f"store.url=sqlite:///{tmp_path}/kept.db"]
+    first = start("run", *arguments)
+    wait_for_alerts(first, 1)
+    first.stop(number)
+    second = start("run", *arguments)
+    said = second.wait_for("the tail was not read for ")
+    assert "no run was reading it; the platform cannot give again what happened meanwhile" in said
+    assert second.stop(signal.SIGTERM) == 0
 
 
 def test_a_refused_token_ends_the_run_with_what_to_do(ldp: Platform, arguments: list[str | Path], start: Start) -> None:
