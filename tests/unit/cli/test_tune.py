@@ -231,9 +231,13 @@ def store_of(path: Path, base: Path, log: Path) -> None:
     loaded = load_rules([base]).rules
     assert loaded
     alerts = Engine(compile_rules(loaded)).process(log.read_bytes()).alerts
+
+    async def put(store: Store) -> None:
+        await store.put([Finding.of(alert, b"%d" % number) for number, alert in enumerate(alerts)])
+
     with held(locate(f"sqlite:///{path}")) as place:
         store = Store(place)
-        asyncio.run(store.put([Finding.of(alert, b"%d" % number) for number, alert in enumerate(alerts)]))
+        asyncio.run(put(store))
         store.close()
 
 
