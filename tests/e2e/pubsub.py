@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from google.cloud import pubsub_v1
+from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
+from google.cloud.pubsub_v1.types import BatchSettings
 
 PROJECT = "lanner-test"
 _START_S = 60.0
@@ -84,8 +85,8 @@ def running_emulator(folder: Path) -> Iterator[Emulator]:
             _wait_for(address, process, folder / "emulator.log")
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("PUBSUB_EMULATOR_HOST", address)
-                batches = pubsub_v1.types.BatchSettings(max_messages=1000, max_latency=0.05)
-                publisher, subscriber = pubsub_v1.PublisherClient(batches), pubsub_v1.SubscriberClient()
+                batches = BatchSettings(max_messages=1000, max_latency=0.05)
+                publisher, subscriber = PublisherClient(batches), SubscriberClient()
                 try:
                     yield Emulator(address, publisher, subscriber)
                 finally:
