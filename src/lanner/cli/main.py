@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "grep": ("lanner.cli.grep:grep", "Print the events for which a condition holds."),
         "stats": ("lanner.cli.stats:stats", "Count and rank events by fields."),
         "plugins": ("lanner.cli.plugins:plugins", "List sources of events, and what they take."),
+        "alerts": ("lanner.cli.alerts:alerts", "List and re-send stored alerts and dead letters."),
         "tune": ("lanner.cli.tune:tune", "Propose exceptions from past alerts."),
         "lsp": ("lanner.cli.lsp:lsp", "Help an editor with rule files."),
     }

@@ -43,6 +43,12 @@ class Journal(Protocol):
     def bury(self, output: str, finding: Finding, reason: str) -> None:
         """Keep an alert that the output does not get; whoever has kept it may forget it once this returns."""
 
+    def letters(self, output: str) -> Sequence[tuple[int, Finding]]:
+        """Alerts that were kept so, and are to be sent again, by number."""
+
+    def discard(self, letter: int) -> None:
+        """Forget one of those, which was delivered."""
+
 
 class MemoryJournal:
     """Alerts in memory alone, of work that can be done again. The oldest ones are lost where there are too many."""
@@ -100,3 +106,10 @@ class MemoryJournal:
 
     def bury(self, output: str, finding: Finding, reason: str) -> None:
         """Nothing: it is counted, and said."""
+
+    def letters(self, output: str) -> Sequence[tuple[int, Finding]]:
+        """None."""
+        return ()
+
+    def discard(self, letter: int) -> None:
+        """Nothing: there is none."""

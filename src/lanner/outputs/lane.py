@@ -28,6 +28,9 @@ _PAUSES = wait_random_exponential(multiplier=0.2, max=30)
 """Between attempts: up to 0.2 s, 0.4 s, … 30 s, by chance, so that outputs do not all come at once."""
 
 _LONGEST_CLOSING_PAUSE_S = 0.5
+_LETTERS_S = 1.0
+"""How often to look for alerts that are to be sent again."""
+
 _TROUBLE_S = 1.0
 """How long to wait where alerts cannot be read, or somebody else delivers them."""
 
@@ -96,6 +99,7 @@ class Lane:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._has_news = False
+        self._letters_at = 0.0
         self._mark: Mark | None = None
         self._is_mine = False
         self._early: deque[tuple[Finding, int]] = deque()
@@ -231,11 +235,28 @@ class Lane:
             self._serve_early(early)
         elif self._summary_is_due():
             self._summarise()
+        elif letters := self._letters():
+            self._resend(letters)
         elif entries := self._read():
             self._serve(entries)
         else:
             return self._wait()
         return True
+
+    def _letters(self) -> Sequence[tuple[int, Finding]]:
+        """Alerts that are to be sent again; it is asked now and then."""
+        if not self._is_mine or not self._journal.is_durable or self._clock() < self._letters_at:
+            return ()
+        self._letters_at = self._clock() + _LETTERS_S
+        try:
+            return self._journal.letters(self.route.name)
+        except Exception:  # whatever keeps them from being read may pass
+            return ()
+
+    def _resend(self, letters: Sequence[tuple[int, Finding]]) -> None:
+        for number, finding in letters:
+            if self._send([_Item(finding, time.time_ns(), None)]):
+                self._kept(lambda number=number: self._journal.discard(number))  # type: ignore[misc]  # bound at once
 
     def _read(self) -> Sequence[Entry]:
         """The alerts that come next; none where there are none, or where they cannot be read."""
@@ -278,6 +299,8 @@ class Lane:
                 pauses = [_TROUBLE_S] if self._has_trouble else []
                 if self._journal.poll_s is not None:
                     pauses.append(self._journal.poll_s)
+                if self._journal.is_durable:
+                    pauses.append(_LETTERS_S)
                 if self._limiter and self._limiter.due_at is not None:
                     pauses.append(max(0, self._limiter.due_at - self._clock()))
                 self._changed.wait(min(pauses, default=None))
@@ -328,12 +351,13 @@ class Lane:
         for at in range(0, len(items), most):
             self._send(items[at : at + most])
 
-    def _send(self, items: Sequence[_Item]) -> None:
-        """Write alerts until they are taken or given up.
+    def _send(self, items: Sequence[_Item]) -> bool:
+        """Write alerts until they are taken or given up; whether all were taken.
 
         Raises:
             _TimeIsUp: The end came before.
         """
+        is_taken = False
         try:
             if self._is_gone:
                 raise GoneError
@@ -346,16 +370,17 @@ class Lane:
             if _may_pass(error) and self._must_stop():
                 raise _TimeIsUp from error
             if len(items) > 1:
-                for item in items:
-                    self._send([item])
-                return
+                taken = [self._send([item]) for item in items]
+                return all(taken)
             self._give_up(items[0], error)
         else:
+            is_taken = True
             with self._changed:
                 self._counts["delivered"] += len(items)
                 self._failing_since = None
         if items[-1].mark:
             self._move(items[-1].mark)
+        return is_taken
 
     def _attempt(self, items: Sequence[_Item]) -> None:
         try:
@@ -392,20 +417,24 @@ class Lane:
     def _give_up(self, item: _Item, error: Exception) -> None:
         """Keep an alert elsewhere that the output will not get; go on trying until it is kept."""
         is_late = _may_pass(error)
-        while True:
-            try:
-                self._journal.bury(self.route.name, item.finding, _reason(error))
-            except Exception as failure:  # whatever keeps it from being kept may pass
-                self._notices.add("bury", f"an alert cannot be kept as a dead letter: {_reason(failure)}")
-                self._tell()
-                self._rest(_TROUBLE_S)
-            else:
-                break
+        self._kept(lambda: self._journal.bury(self.route.name, item.finding, _reason(error)))
         with self._changed:
             if not is_late:
                 self._failing_since = None  # it answers
             self._drop(DropReason.EXPIRED if is_late else DropReason.REFUSED, 1, _reason(error))
         self._tell()
+
+    def _kept(self, keep: Callable[[], None]) -> None:
+        """Have something written down about a dead letter; go on trying until it is."""
+        while True:
+            try:
+                keep()
+            except Exception as error:  # whatever keeps it from being written may pass
+                self._notices.add("dead letter", f"a dead letter cannot be written: {_reason(error)}")
+                self._tell()
+                self._rest(_TROUBLE_S)
+            else:
+                return
 
     def _lose(self, number: int) -> None:
         """The place is gone for good: alerts are counted if the run goes on without it, else kept for the next one."""

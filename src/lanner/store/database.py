@@ -89,6 +89,20 @@ class Database:
         """
         return self._engine.execution_options(isolation_level="AUTOCOMMIT").connect()
 
+    def check(self) -> None:
+        """See that there are tables that this version can read.
+
+        Raises:
+            StoreError: There are none.
+        """
+        with self.reading() as connection:
+            if not inspect(connection).has_table(tables.SCHEMA.name):
+                raise StoreError("no alerts were stored there")
+            found = connection.scalar(select(tables.SCHEMA.c.version))
+        if found != tables.VERSION:
+            text = f"its tables are version {found}, and this one knows {tables.VERSION}"
+            raise StoreError(f"made by another version ({text})", "use the version that runs")
+
     def prepare(self) -> None:
         """Make the tables where there are none; bring those of an older version up to date.
 
@@ -117,7 +131,7 @@ class Database:
     @staticmethod
     def _shared(url: URL) -> Engine:
         server = {"connect_timeout": int(BUSY_S), "tcp_user_timeout": int(2000 * BUSY_S), "application_name": "lanner"}
-        limits = f"-c statement_timeout={int(4000 * BUSY_S)} -c lock_timeout={int(1000 * BUSY_S)}"
+        limits = f"-c statement_timeout={int(4000 * BUSY_S)} -c lock_timeout={int(2000 * BUSY_S)}"
         return create_engine(url, connect_args={**server, "options": limits}, pool_timeout=BUSY_S, pool_pre_ping=True)
 
     @staticmethod

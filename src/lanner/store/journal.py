@@ -90,6 +90,22 @@ class StoreJournal:
         """
         self._store.bury(output, finding, reason)
 
+    def letters(self, output: str) -> Sequence[tuple[int, Finding]]:
+        """Alerts that an output is to be sent again, by number.
+
+        Raises:
+            StoreError: They cannot be read.
+        """
+        return [(letter.id, letter.finding) for letter in self._store.letters(output)]
+
+    def discard(self, letter: int) -> None:
+        """Forget one of those, which was delivered.
+
+        Raises:
+            NotStored: It is still there.
+        """
+        self._store.discard(letter)
+
     def close(self) -> None:
         """Let others deliver."""
         self._claims.close()

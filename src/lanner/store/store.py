@@ -15,6 +15,7 @@ from lanner.outputs.window import Entry
 from lanner.sources.base import NotStored
 from lanner.store import alerts, delivery
 from lanner.store.database import Database
+from lanner.store.delivery import DeadLetter
 from lanner.store.errors import StoreError
 from lanner.store.place import Place
 from lanner.store.writer import Bounds, Writer, WriterStats
@@ -133,6 +134,23 @@ class Store:
             NotStored: It is not.
         """
         self._writer.do(lambda connection: delivery.bury(connection, output, finding, reason, time.time_ns())).result()
+
+    def letters(self, output: str) -> Sequence[DeadLetter]:
+        """Alerts that an output is to be sent again, some at a time.
+
+        Raises:
+            StoreError: They cannot be read.
+        """
+        with self.database.reading() as connection:
+            return delivery.dead_letters(connection, output=output, wanted=True)
+
+    def discard(self, letter: int) -> None:
+        """Forget a dead letter, which was delivered.
+
+        Raises:
+            NotStored: It is still there.
+        """
+        self._writer.do(lambda connection: delivery.discard(connection, letter)).result()
 
     def checkpoint(self, name: str) -> StoredCheckpoint:
         """Where a source has come to, by its name."""
