@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import tempfile
 import time
 from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass
@@ -71,14 +72,21 @@ class WebhookJob:
             BenchmarkError: A post was refused, or an event or alert is missing.
         """
         events = len(self.feed.lines) * self.repeat
-        command = server(self.rules)
+        command = server(self.rules, self.folder)
         with Process(command, out=self.folder / "out", err=self.folder / "err", source=self.source) as process:
             url = address(process)
-            posts = [Post(batch) for batch in bodies(self.feed.lines, self.batch)] * self.repeat
+            posts = [Post(body) for lines in self._rounds() for body in bodies(lines, self.batch)]
             process.begin()
             _run(post_all(url, posts, connections=1))
             usage = _end(process, events, self.feed.alerts * self.repeat)
         return Sample(events, usage.cpu_s, usage.wall_s, usage.peak_bytes)
+
+    def _rounds(self) -> Iterator[Sequence[bytes]]:
+        """The events of each repetition, with audit IDs of its own: the same event again would not be stored again."""
+        yield self.feed.lines
+        for number in range(1, self.repeat):
+            tag = b'"auditID":"%d-' % number
+            yield [line.replace(b'"auditID":"', tag, 1) for line in self.feed.lines]
 
 
 def latency(
@@ -99,7 +107,7 @@ def latency(
     """
     tagged = [_AUDIT_ID.sub(b'"auditID":"%d"' % n, line, count=1) for n, line in enumerate(feed.lines)]
     posts = [Post(body, n * batch / events_per_s) for n, body in enumerate(bodies(tagged, batch))]
-    with Process((*server(rules), *_SHOW_ID), out=None, err=folder / "err") as process:
+    with Process((*server(rules, folder), *_SHOW_ID), out=None, err=folder / "err") as process:
         url = address(process)
 
         async def main() -> tuple[float, float, list[tuple[int, float]]]:
@@ -125,10 +133,11 @@ def bodies(lines: Sequence[bytes], batch: int) -> Iterator[bytes]:
 _ADDRESS = re.compile(r'http://[^\s"]+')
 
 
-def server(rules: Sequence[Path]) -> tuple[str, ...]:
-    """The command of a webhook on a free port."""
+def server(rules: Sequence[Path], folder: Path) -> tuple[str, ...]:
+    """The command of a webhook on a free port, with a new store in a folder."""
+    store = f"store.url=sqlite:///{tempfile.mkdtemp(dir=folder)}/alerts.db"
     chosen = (part for path in rules for part in ("-r", str(path)))
-    return (*LANNER, "run", "http://127.0.0.1:0/k8s-audit", *chosen, "--format", "json")
+    return (*LANNER, "run", "http://127.0.0.1:0/k8s-audit", *chosen, "--format", "json", "-o", store)
 
 
 def address(process: Process) -> str:
