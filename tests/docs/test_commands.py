@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,10 @@ import pytest
 import trustme
 
 from lanner.cli.main import execute
+from lanner.store.place import held, usual
+from lanner.store.store import Store
 from tests.docs.pages import ROOT, examples, examples_of
+from tests.unit.store.findings import finding
 
 _OTHER_PROGRAMS = {"kubectl", "curl", "kill", "pip"}
 
@@ -96,6 +100,15 @@ def policy() -> str:
     return next(example.text for example in page if "kind: Policy" in example.text)
 
 
+def keep_alerts() -> None:
+    """Make the store that commands look for, with a dead letter whose number a page names."""
+    with held(usual(os.environ, os.geteuid())) as place:
+        store = Store(place)
+        for number in range(17):
+            store.bury("http", finding(number), "404")
+        store.close()
+
+
 @pytest.fixture
 def folder(tmp_path: Path, policy: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What the pages speak of: rules, tests, logs, configurations, and the source beside them."""
@@ -130,6 +143,7 @@ def folder(tmp_path: Path, policy: str, monkeypatch: pytest.MonkeyPatch) -> Path
     authority.cert_pem.write_to_path(str(tmp_path / "clients.pem"))
     (tmp_path / "src").symlink_to(ROOT / "src")
     monkeypatch.chdir(tmp_path)
+    keep_alerts()
     return tmp_path
 
 
