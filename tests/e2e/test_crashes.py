@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from benchmarks.crashes import BATCH, Load, Sink, check, measure, stored
 from benchmarks.process import BenchmarkError
 
