@@ -57,9 +57,11 @@ bench: $(READY) ## what an event costs, beside decoding alone
 bench-compare: $(READY) ## the same for another commit, in alternation: make bench-compare REF=main~1
 	@$(BIN)/python -m benchmarks.compare $(REF)
 
-soak: $(READY) ## a thousand reloads under full load, and hostile clients at full size: minutes
+soak: $(READY) ## reloads and kills under full load, and hostile clients, all at full size: an hour
 	@$(BIN)/python -m benchmarks.reloads
 	@$(BIN)/python -m benchmarks.reloads --workers 2
+	@$(BIN)/python -m benchmarks.crashes
+	@$(BIN)/python -m benchmarks.crashes --workers 2
 	@$(BIN)/python -m benchmarks.hostile
 
 docs: $(READY_FOR_DOCS) ## write the reference pages that are made from tables, and the site of the documentation
