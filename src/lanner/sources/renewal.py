@@ -15,6 +15,16 @@ T = TypeVar("T")
 _FRESH_NS = 2_000_000_000
 """What was written so lately may be written again within the same tick of the file system's clock."""
 
+_RETRY_S = 1.0
+"""How long it is not tried again to read files that cannot be used and stay as they are: what failed may be passing,
+such as want of open files."""
+
+_REMIND_S = 600.0
+"""How long it is not told again that they cannot be used."""
+
+_Stamp = tuple[int, int, int, int, int]
+"""Of a file: its times of change, of itself first, its number, size and mode."""
+
 
 class Rotating(Generic[T]):
     """A value that is made of files, and made anew once these hold something else."""
@@ -26,6 +36,7 @@ class Rotating(Generic[T]):
         *,
         without: Callable[[T], T],
         tell: Callable[[str, str | None], None] = lambda text, help: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make it for the first time.
 
@@ -33,7 +44,9 @@ class Rotating(Generic[T]):
             paths: The files; links are followed, so that an exchanged link is noticed.
             make: Reads them. It raises `SourceError` when they cannot be used.
             without: The value to go on with then, of the one before.
-            tell: Told, in words for people and with what to do, each time that they have changed and cannot be used.
+            tell: Told, in words for people and with what to do, when they have changed and cannot be used, and now and
+                then while that lasts.
+            clock: Seconds.
 
         Raises:
             SourceError: They cannot be used.
@@ -42,8 +55,12 @@ class Rotating(Generic[T]):
         self._make = make
         self._without = without
         self._tell = tell
+        self._clock = clock
         self._stamp = self._stamps()
         self._digest = self._digests()
+        self._failed_at: float | None = None
+        """When they were last tried and could not be used; None: they can."""
+        self._told: tuple[str, float] = "", 0.0
         self.value = make()
         self.changes = 0
         """How many times another value has taken its place."""
@@ -56,34 +73,47 @@ class Rotating(Generic[T]):
             digest = self._digests()
             if digest != self._digest:
                 self._digest = digest
+                self._failed_at = None
+                self._told = "", 0.0
                 self._renew()
+        if self._failed_at is not None and self._clock() - self._failed_at >= _RETRY_S:
+            self._renew()
         return self.value
 
     def _renew(self) -> None:
         before = self.value
         try:
             self.value = self._make()
+            self._failed_at = None
         except SourceError as error:
             self.value = self._without(before)
-            self._tell(str(error), error.help)
+            self._failed_at = self._clock()
+            self._remind(str(error), error.help)
         self.changes += self.value is not before
 
-    def _stamps(self) -> tuple[tuple[int, int, int] | None, ...]:
+    def _remind(self, text: str, help_text: str | None) -> None:
+        now = self._clock()
+        told, told_at = self._told
+        if text != told or now - told_at >= _REMIND_S:
+            self._told = text, now
+            self._tell(text, help_text)
+
+    def _stamps(self) -> tuple[_Stamp | None, ...]:
         return tuple(map(_stamp, self._paths))
 
     def _digests(self) -> tuple[bytes, ...]:
         return tuple(map(_digest, self._paths))
 
 
-def _stamp(path: str) -> tuple[int, int, int] | None:
+def _stamp(path: str) -> _Stamp | None:
     try:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
+    return found.st_ctime_ns, found.st_mtime_ns, found.st_ino, found.st_size, found.st_mode
 
 
-def _is_fresh(stamps: tuple[tuple[int, int, int] | None, ...]) -> bool:
+def _is_fresh(stamps: tuple[_Stamp | None, ...]) -> bool:
     now = time.time_ns()
     return any(stamp is not None and abs(now - stamp[0]) < _FRESH_NS for stamp in stamps)
 
