@@ -79,8 +79,9 @@ TEXTS = {
         "kubeconfig and the webhook's options do not fit. If it is not: find out what it is.",
     ),
     UNUSABLE: (
-        "A certificate, a file of CAs or one of tokens was exchanged, and cannot be used. Certificates of before stay "
-        "in use; without a usable file of tokens nobody gets in with one.",
+        "A certificate, a file of CAs or one of tokens was exchanged, and cannot be used. A certificate of before "
+        "stays in use; without a usable file of tokens nobody gets in with one, without usable CAs nobody with a "
+        "certificate. It is told again every ten minutes.",
         "Mend the file that `reason` names; it is read again by itself.",
     ),
     NOT_STORED: (

@@ -17,7 +17,8 @@ from lanner.server.metrics import LATENCY, LATENCY_DESCRIPTION, METRICS
 from lanner.server.office import snapshot_fields
 from lanner.server.plan import Files, SnapshotPlan
 from lanner.server.snapshot import LATENCIES_S, RuleLabels, Snapshot, Status
-from lanner.sources.receiver import ANSWERS, Refusal
+from lanner.sources.auth import DENIALS, Denial
+from lanner.sources.receiver import ANSWERS, FORBIDDEN, UNAUTHORIZED, Refusal
 from lanner.vigil.concern import KINDS
 
 _Kind = TypeVar("_Kind", bound=StrEnum)
@@ -49,6 +50,7 @@ _REFUSALS: Mapping[Refusal, str] = {
     Refusal.DAMAGED: "the body is not gzip though it says so",
     Refusal.REJECTED: "the body is not JSON",
     Refusal.NOT_STORED: "alerts cannot be stored: the disk is full, the database is away, or the store is full",
+    Refusal.TLS: "TLS was not agreed on; what the client certificate is to blame for is counted by itself, as below",
     Refusal.FAILED: "the evaluation failed",
     Refusal.DISCONNECTED: "the sender was gone before the body was complete",
 }
@@ -118,7 +120,8 @@ def _labels() -> str:
         "`server` is such an address. "
         f"`priority` of `lanner_alerts_total` is one of {priorities}."
     )
-    refusals = ((code(why), str(ANSWERS[why].status) if why in ANSWERS else "", _REFUSALS[why]) for why in Refusal)
+    refusals = [(code(why), str(ANSWERS[why].status) if why in ANSWERS else "", _REFUSALS[why]) for why in Refusal]
+    refusals += [(code(why), _status(why), DENIALS[why]) for why in Denial]
     return "\n".join(
         [
             "## Values of labels\n",
@@ -133,6 +136,12 @@ def _labels() -> str:
             table(("value", "alert"), ((code(kind.name), code(kind.rule)) for kind in KINDS.values())),
         ]
     )
+
+
+def _status(why: Denial) -> str:
+    if why is Denial.UNTRUSTED:
+        return ""
+    return str((FORBIDDEN if why.is_known else UNAUTHORIZED).status)
 
 
 def _values(meanings: Mapping[_Kind, str], kind: type[_Kind]) -> str:

@@ -31,7 +31,7 @@ from lanner.server.watch import digests
 from lanner.sources.auth import Access, read_tokens
 from lanner.sources.base import Source, SourceError, reason_of
 from lanner.sources.plugin import Context, Start
-from lanner.sources.tls import tls_context
+from lanner.sources.tls import Tls
 from lanner.sources.webhook import WebhookOptions, WebhookSource, url_of
 from lanner.vigil.plan import VigilPlan
 
@@ -253,7 +253,7 @@ def _check_secrets(options: WebhookOptions, help_text: str | None = None) -> Non
     """
     try:
         if options.tls_files:
-            tls_context(options.tls_files)
+            Tls(options.tls_files)
         if options.access.token_file:
             read_tokens(options.access.token_file)
     except SourceError as error:

@@ -24,6 +24,7 @@ from lanner.server.snapshot import Snapshot, Status
 from lanner.server.watch import watch
 from lanner.sources.listener import bind, serve
 from lanner.sources.plugin import Checkpoint
+from lanner.sources.tls import Tls
 from lanner.vigil.beacon import Beacon
 from lanner.vigil.concern import Notice
 from lanner.vigil.sources import Heard
@@ -114,7 +115,7 @@ class Office:
             await self._leave_web()
             return
         at = web.listening
-        tls = at.tls_files.rotating(_unusable) if at.tls_files else None
+        tls = Tls(at.tls_files, _unusable) if at.tls_files else None
         address = self.reserved[at.host, at.port] if self.reserved else (at.host, at.port)
         if self._web_at == (at.host, at.port):
             await self._leave_web()

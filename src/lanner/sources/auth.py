@@ -43,6 +43,7 @@ class Denial(StrEnum):
 
     NETWORK = "network"
     NO_CERTIFICATE = "no_certificate"
+    UNTRUSTED = "untrusted_certificate"
     EXPIRED = "certificate_expired"
     NO_TOKEN = "no_token"  # noqa: S105 - the name of a reason
     UNKNOWN_TOKEN = "unknown_token"  # noqa: S105 - as above
@@ -58,6 +59,7 @@ class Denial(StrEnum):
 DENIALS: Mapping[Denial, str] = {
     Denial.NETWORK: "its address is in none of `allowedNetworks`",
     Denial.NO_CERTIFICATE: "it shows no client certificate",
+    Denial.UNTRUSTED: "no CA of `clientCA` has signed its certificate, or it has expired",
     Denial.EXPIRED: "its client certificate has expired",
     Denial.NO_TOKEN: "it sends no bearer token",
     Denial.UNKNOWN_TOKEN: "its bearer token is not in `tokenFile`",

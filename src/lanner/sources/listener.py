@@ -15,11 +15,13 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from lanner.sources.auth import Network, Peer, address_of, is_within
+from lanner.sources.auth import DENIALS, Denial, Network, Peer, address_of, is_within
 from lanner.sources.base import SourceError
 from lanner.sources.connection import Bounds, Connection
 from lanner.sources.crowd import Closing, ConnectionStats, Crowd, Rank
-from lanner.sources.renewal import Rotating
+from lanner.sources.tls import Tls
+
+OnRefused = Callable[[Peer, Denial | None, str], None]
 
 _BACKLOG = 2048
 _BURST = 64  # connections that are accepted before others have their turn
@@ -97,11 +99,11 @@ class Server(uvicorn.Server):
         config: uvicorn.Config,
         *,
         bounds: Bounds,
-        tls: Rotating[ssl.SSLContext] | None,
+        tls: Tls | None,
         networks: tuple[Network, ...],
         stats: ConnectionStats,
         on_started: Callable[[], None],
-        on_refused: Callable[[Peer, str], None],
+        on_refused: OnRefused,
     ) -> None:
         super().__init__(config)
         self.bounds = bounds
@@ -188,7 +190,7 @@ class Server(uvicorn.Server):
         except OSError as error:
             self.crowd.close(Closing.HANDSHAKE)
             if isinstance(error, ssl.SSLError):
-                self._on_refused(connection.peer, _words(error))
+                self._on_refused(connection.peer, *_verdict(error))
 
     def _see_opened(self, opening: asyncio.Task[None], connection: Connection, accepted: socket.socket) -> None:
         """Let go of what was not opened, be it that it was given up before that began."""
@@ -196,7 +198,7 @@ class Server(uvicorn.Server):
             self.crowd.leave(connection)
             accepted.close()
 
-    async def _renew(self, tls: Rotating[ssl.SSLContext]) -> None:
+    async def _renew(self, tls: Tls) -> None:
         """End connections that began with other certificates, once the requests that they have begun are done."""
         while True:
             await asyncio.sleep(self.bounds.renewal_s)
@@ -210,12 +212,12 @@ async def serve(
     app: Any,
     listening: socket.socket,
     *,
-    tls: Rotating[ssl.SSLContext] | None = None,
+    tls: Tls | None = None,
     bounds: Bounds | None = None,
     networks: tuple[Network, ...] = (),
     stats: ConnectionStats | None = None,
     started: Callable[[], None] = lambda: None,
-    on_refused: Callable[[Peer, str], None] = lambda peer, reason: None,
+    on_refused: OnRefused = lambda peer, denial, reason: None,
     drain_timeout_s: int = 30,
 ) -> None:
     """Serve an ASGI application until cancelled; requests that have begun may then end within the time given.
@@ -228,7 +230,8 @@ async def serve(
         networks: Connections from elsewhere are the first to be given up; none: all are alike.
         stats: Where to count connections.
         started: Called once connections are accepted.
-        on_refused: Told of a peer that TLS was not agreed on with, and why, in words for people.
+        on_refused: Told of a peer that TLS was not agreed on with; whether that is for what it shows of itself; and
+            why, in words for people.
         drain_timeout_s: For requests that have begun.
     """
     bounds = bounds or Bounds()
@@ -276,7 +279,6 @@ def _descriptors() -> int:
 
 
 _TLS_REASONS = {
-    "CERTIFICATE_VERIFY_FAILED": "no CA of `clientCA` has signed its certificate, or it has expired",
     "HTTP_REQUEST": "it speaks HTTP where HTTPS is spoken",
     "UNSUPPORTED_PROTOCOL": "its TLS is older than 1.2",
     "TLSV1_ALERT_UNKNOWN_CA": "it does not trust the CA that signed the certificate here",
@@ -284,5 +286,7 @@ _TLS_REASONS = {
 }
 
 
-def _words(error: ssl.SSLError) -> str:
-    return _TLS_REASONS.get(error.reason or "", "TLS was not agreed on")
+def _verdict(error: ssl.SSLError) -> tuple[Denial | None, str]:
+    if error.reason == "CERTIFICATE_VERIFY_FAILED":
+        return Denial.UNTRUSTED, DENIALS[Denial.UNTRUSTED]
+    return None, _TLS_REASONS.get(error.reason or "", "TLS was not agreed on")

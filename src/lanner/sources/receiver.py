@@ -32,8 +32,9 @@ _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
 class Refusal(StrEnum):
-    """Why a request was not answered with 200."""
+    """Why a request was not answered with 200, or not even asked."""
 
+    TLS = "tls"
     NOT_FOUND = "not_found"
     METHOD = "method"
     CONTENT_TYPE = "content_type"

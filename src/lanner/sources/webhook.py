@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-from lanner.sources.auth import Access, Guard
+from lanner.sources.auth import Access, Denial, Guard, Peer
 from lanner.sources.base import Delivery, Handler, Limits, RejectedDelivery, SourceError
 from lanner.sources.connection import Bounds
 from lanner.sources.listener import bind, serve
 from lanner.sources.plugin import Trouble
-from lanner.sources.receiver import ASGIApp, Receiver, WebhookStats
+from lanner.sources.receiver import ASGIApp, Receiver, Refusal, WebhookStats
 from lanner.sources.refusals import Refusals
-from lanner.sources.tls import TlsFiles
+from lanner.sources.tls import Tls, TlsFiles
 
 _LOG = logging.getLogger(__name__)
 
@@ -147,8 +147,13 @@ class WebhookSource:
             SourceError: the address is not to be had, or certificate and key are not usable.
         """
         options, access = self.options, self.options.access
-        tls = options.tls_files.rotating(self._unusable) if options.tls_files else None
+        tls = Tls(options.tls_files, self._unusable) if options.tls_files else None
         refusals = Refusals(self._say, self._denied)
+
+        def refused(peer: Peer, denial: Denial | None, reason: str) -> None:
+            """TLS was not agreed on."""
+            self.stats.refused[denial or Refusal.TLS] += 1
+            (refusals.denied if denial else refusals.refused)(peer, reason)
 
         async def told(delivery: Delivery) -> None:
             try:
@@ -184,7 +189,7 @@ class WebhookSource:
                 networks=access.networks,
                 stats=self.stats.connections,
                 started=started,
-                on_refused=refusals.refused,
+                on_refused=refused,
                 drain_timeout_s=self._drain_timeout_s,
             )
         finally:

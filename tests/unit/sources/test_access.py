@@ -88,7 +88,7 @@ def test_a_client_certificate_lets_in_and_nothing_else_does(place: Place) -> Non
 
     run(main())
     assert [delivery.payload for delivery in keep.deliveries] == [BODY]
-    assert source.stats.refused == {"no_certificate": 1}
+    assert source.stats.refused == {"no_certificate": 1, "untrusted_certificate": 3}
     assert source.stats.connections.closed == {Closing.HANDSHAKE: 3}
 
 
@@ -270,23 +270,75 @@ def test_a_renewed_certificate_of_the_server_is_shown_without_a_restart(place: P
     run(main())
 
 
-def test_certificates_that_go_bad_are_told_and_those_of_before_stay(place: Place) -> None:
+def test_a_certificate_that_goes_bad_is_told_and_that_of_before_stays(place: Place) -> None:
     keep, told = Keep(), Told()
     source = place.source(told=told, client_ca=str(place.client_ca))
 
     async def main() -> None:
         async with running(source, keep) as port:
-            exchange(place.client_ca, b"")
+            place.server.unlink()
             for _ in range(3):
                 assert status(await send(port, request(), place.client("api"))) == 200
                 assert await send(port, request(), place.client("api", ca=trustme.CA())) == b""
-            place.server.unlink()
+
+    run(main())
+    assert [trouble for trouble, text in told.troubles if str(place.server) in text] == [Trouble.UNUSABLE]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"junk"])
+def test_clients_of_cas_that_go_bad_are_shut_out_until_these_are_mended(place: Place, content: bytes | None) -> None:
+    keep, told = Keep(), Told()
+    source = place.source(told=told, client_ca=str(place.client_ca))
+    good = place.client_ca.read_bytes()
+
+    async def main() -> None:
+        async with running(source, keep) as port:
+            if content is None:
+                place.client_ca.unlink()
+            else:
+                exchange(place.client_ca, content)
+            for name in ("api", None):
+                assert status(await send(port, request(), place.client(name))) == 401
+            exchange(place.client_ca, good)
             assert status(await send(port, request(), place.client("api"))) == 200
 
     run(main())
-    assert [trouble for trouble, _ in told.troubles] == [Trouble.UNUSABLE, Trouble.UNUSABLE]
-    assert str(place.client_ca) in told.troubles[0][1]
-    assert str(place.server) in told.troubles[1][1]
+    assert len(keep.deliveries) == 1
+    assert [trouble for trouble, text in told.troubles if str(place.client_ca) in text] == [Trouble.UNUSABLE]
+
+
+def test_another_ca_counts_although_the_certificate_cannot_be_read_by_then(place: Place) -> None:
+    keep = Keep()
+    source = place.source(client_ca=str(place.client_ca))
+    good = place.server.read_bytes()
+
+    async def main() -> None:
+        async with running(source, keep) as port:
+            place.server.unlink()
+            other = trustme.CA()
+            exchange(place.client_ca, other.cert_pem.bytes())
+            assert status(await send(port, request(), place.client("api"))) == 401
+            exchange(place.server, good)
+            assert status(await send(port, request(), place.client("api", ca=other))) == 200
+            assert await send(port, request(), place.client("api")) == b""
+
+    run(main())
+    assert len(keep.deliveries) == 1
+
+
+def test_who_shows_a_certificate_of_another_ca_is_counted_and_raised(place: Place) -> None:
+    told = Told()
+    source = place.source(told=told, client_ca=str(place.client_ca))
+
+    async def main() -> None:
+        async with running(source, Keep()) as port:
+            other = place.client("api", ca=trustme.CA())
+            for _ in range(5):
+                assert await send(port, request(), other) == b""
+
+    run(main())
+    assert source.stats.refused == {"untrusted_certificate": 5}
+    assert [trouble for trouble, _ in told.troubles] == [Trouble.DENIED]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"junk", b"leaf"])
@@ -324,10 +376,11 @@ def test_tls_that_is_not_agreed_on_is_counted_and_said(place: Place, caplog: pyt
     with caplog.at_level(logging.INFO, "lanner"):
         run(main())
     assert source.stats.connections.closed == {Closing.HANDSHAKE: 2}
+    assert source.stats.refused == {"tls": 1}
     assert "refused 127.0.0.1: it speaks HTTP where HTTPS is spoken" in caplog.text
 
 
-def test_sessions_are_not_resumed_so_that_each_connection_proves_itself(place: Place) -> None:
+def test_sessions_of_tls_1_3_are_not_resumed_so_that_each_connection_proves_itself(place: Place) -> None:
     source = place.source(client_ca=str(place.client_ca))
 
     async def main() -> None:

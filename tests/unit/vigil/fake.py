@@ -21,7 +21,7 @@ import httpx
 import trustme
 
 from lanner.sources.listener import serve
-from lanner.sources.tls import TlsFiles
+from lanner.sources.tls import Tls, TlsFiles
 
 MAX_BATCH = 400
 BATCH_S = 30.0
@@ -228,7 +228,7 @@ class FakeApiServer:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await self.answer(scope, receive, send)
 
-        tls = TlsFiles(str(folder / "apiserver.pem")).rotating()
+        tls = Tls(TlsFiles(str(folder / "apiserver.pem")))
         serving = asyncio.ensure_future(serve(app, listening, tls=tls, started=started.set, drain_timeout_s=1))
         try:
             async with httpx.AsyncClient(trust_env=False) as self._client:

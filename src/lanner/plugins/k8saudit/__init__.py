@@ -18,7 +18,7 @@ from lanner.sources.base import Limits, Source, SourceError, reason_of
 from lanner.sources.follow import FollowSource, StdinSource
 from lanner.sources.listener import bind
 from lanner.sources.plugin import Context, Finding, Plugin
-from lanner.sources.tls import tls_context
+from lanner.sources.tls import Tls
 from lanner.sources.webhook import DEFAULT_CERTIFICATE, WebhookOptions, WebhookSource, url_of
 
 DEFAULT_ADDRESS = "http://127.0.0.1:9765/k8s-audit"
@@ -141,7 +141,7 @@ async def check(open_params: str, options: Options) -> Sequence[Finding]:
         if webhook is None:
             return [] if open_params == STDIN else [_readable(_path(open_params))]
         if webhook.tls_files:
-            tls_context(webhook.tls_files)
+            Tls(webhook.tls_files)
         bind(webhook.host, webhook.port).close()
     except SourceError as error:
         return [Finding(f"address {open_params or DEFAULT_ADDRESS}", is_well=False, text=str(error), help=error.help)]
