@@ -34,8 +34,11 @@ from benchmarks.jobs import LANNER
 from benchmarks.process import BenchmarkError
 from benchmarks.webhook import bodies
 
-BATCH = 20
+BATCH = 5
 """Events in a post."""
+
+PAUSE_S = 0.05
+"""The longest pause between two posts: the HTTP output gets one alert at a time, and is to keep up."""
 
 PATH = "/k8s-audit"
 EARLY = 0.2
@@ -44,7 +47,7 @@ EARLY = 0.2
 LONGEST_START_S = 1.0
 LONGEST_LIFE_S = 0.5
 START_S = 60.0
-DRAIN_S = 120.0
+DRAIN_S = 600.0
 
 _AGAIN = 0.1
 """The share of posts that come again although they were acknowledged."""
@@ -117,6 +120,7 @@ class Load:
             with self._lock:
                 number, self._next = self._next, self._next + 1
             self._post(connection, number)
+            time.sleep(choose.random() * PAUSE_S)
             if choose.random() < _AGAIN:
                 self.repeated += 1
                 self._post(connection, choose.choice([*self.acknowledged]))
@@ -162,14 +166,15 @@ class Sink:
 
     def __init__(self, seed: int) -> None:
         self.numbers: list[int] = []
-        choose, taken = random.Random(seed), self.numbers
+        self.is_steady = False
+        choose, taken, sink = random.Random(seed), self.numbers, self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
                 content = self.rfile.read(int(self.headers["Content-Length"]))
-                is_away = choose.random() < _AWAY
+                is_away = choose.random() < _AWAY and not sink.is_steady
                 if not is_away:
                     taken.extend(map(int, _SEEN.findall(content)))
                 self.send_response(503 if is_away else 200)
@@ -239,6 +244,7 @@ def measure(kills: int, folder: Path, *, workers: int = 1, connections: int = 4,
                     for each in posting:
                         each.result()
                     wanted = stored(folder)
+                    sink.is_steady = True
                     _drain(folder, sink, set(wanted))
                     process.terminate()
                     if process.wait(START_S) != 0:

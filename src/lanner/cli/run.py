@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from lanner.server.plan import Plan
     from lanner.server.snapshot import Snapshot
     from lanner.server.station import Ending
+
+_COLLECTIONS = (20_000, 20, 20)
+"""When unreachable cycles are looked for: posts come and go by thousands of objects, of which none is in a cycle."""
 
 
 @click.command("run")
@@ -136,6 +140,7 @@ def detect(
             logging.getLogger("lanner.server").setLevel(logging.ERROR)
         number = len(labels(plan))
         console.note(counted(number, "rule"), rules=number)
+        gc.set_threshold(*_COLLECTIONS)
         started = time.perf_counter()
         again = partial(_again, planner, settings, is_shared=workers > 1)
         try:

@@ -17,7 +17,7 @@ from lanner.events.decode import Payload
 from lanner.server.snapshot import SourceCounts
 from lanner.sources.base import Delivery, Framing, RejectedDelivery
 
-MAX_INLINE_BYTES = 1024 * 1024
+MAX_INLINE_BYTES = 4 * 1024 * 1024
 """Payloads up to this size are evaluated in the event loop; a larger one would keep other connections waiting."""
 
 _TAIL_BYTES = 4096
