@@ -5,6 +5,7 @@ Many messages make one delivery; those that could harm their neighbours have del
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,11 +23,15 @@ _TO_ONE_LINE = bytes.maketrans(b"\r\n", b"  ")  # within JSON, line breaks stand
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What a message holds: JSON documents of audit events; how much of it was damaged, or of another kind."""
+    """What a message holds: JSON documents of audit events; how much of it was damaged, or of another kind.
+
+    `truncated` are the places of documents that are events whose bodies were left out on the way, for their size.
+    """
 
     documents: Sequence[bytes]
     damaged: int = 0
     ignored: int = 0
+    truncated: frozenset[int] = frozenset()
 
 
 Convert = Callable[[bytes], Converted]
@@ -67,21 +72,22 @@ def cut(partition: str, messages: Iterable[Message], convert: Convert, limits: L
     """The messages of a partition, in order, as few deliveries.
 
     A message that is no JSON document by its ends, or beyond the limit of an event, has deliveries of its own: what is
-    damaged must not run into the next.
+    damaged must not run into the next. A message is converted when its piece is asked for: what is packed may be many
+    times as large as the messages are.
     """
     joined: list[Message] = []
     found: list[Converted] = []
     size = 0
     for message in messages:
         converted = convert(message.value)
-        is_joinable = all(_is_joinable(document, limits) for document in converted.documents)
+        is_joinable = not converted.truncated and all(_is_joinable(each, limits) for each in converted.documents)
         if joined and (size >= MAX_JOINED_BYTES or not is_joinable):
             yield _joined(partition, joined, found)
             joined, found, size = [], [], 0
         if is_joinable:
             joined.append(message)
             found.append(converted)
-            size += len(message.value)
+            size += sum(map(len, converted.documents))
         else:
             yield _alone(partition, message, converted, limits)
     if joined:
@@ -89,7 +95,7 @@ def cut(partition: str, messages: Iterable[Message], convert: Convert, limits: L
 
 
 async def hand_over(
-    partition: str, pieces: Sequence[Piece], convert: Convert, handle: Handler, context: Context
+    partition: str, pieces: Iterable[Piece], convert: Convert, handle: Handler, context: Context
 ) -> Progress:
     """Hand a partition's messages over in order, up to the first that is not handled.
 
@@ -97,9 +103,9 @@ async def hand_over(
     messages was damaged or no audit event.
     """
     handled = None
-    waiting = list(reversed(pieces))
-    while waiting:
-        piece = waiting.pop()
+    rest = iter(pieces)
+    waiting: list[Piece] = []
+    while piece := waiting.pop() if waiting else await asyncio.to_thread(next, rest, None):
         try:
             for delivery in piece.deliveries:
                 await handle(delivery)
@@ -151,8 +157,10 @@ def _joined(partition: str, messages: Sequence[Message], found: Sequence[Convert
 def _alone(partition: str, message: Message, converted: Converted, limits: Limits) -> Piece:
     origin = f"{partition}@{message.offset}"
     deliveries: list[Delivery] = []
-    for document in converted.documents:
-        if len(document) > limits.max_event_size:
+    for number, document in enumerate(converted.documents):
+        if number in converted.truncated:
+            deliveries.append(Delivery(document, Framing.BODY, origin, truncated=True, size=len(document)))
+        elif len(document) > limits.max_event_size:
             deliveries += _large(origin, document, limits)
         elif document.strip(_BLANK):
             deliveries.append(Delivery(document, Framing.BODY, origin))

@@ -94,3 +94,32 @@ def test_what_comes_after_a_failure_is_not_handed_over() -> None:
     progress = asyncio.run(hand_over("audit/0", found, as_it_is, handle, Context(name="x")))
     assert handled == [b'{"a":1}']
     assert (progress.handled, progress.failed) == (1, 1)
+
+
+def test_an_event_whose_body_was_left_out_on_the_way_is_handed_over_as_truncated() -> None:
+    def convert(value: bytes) -> Converted:
+        return Converted((value, b'{"auditID":"cut"}'), truncated=frozenset({1})) if b"2" in value else as_it_is(value)
+
+    messages = [Message(number, b'{"auditID":"%d"}' % number) for number in range(4)]
+    found = [each for piece in cut("audit/0", messages, convert, Limits()) for each in piece.deliveries]
+    assert [each.truncated for each in found] == [False, False, True, False]
+    assert bytes(found[2].payload) == b'{"auditID":"cut"}'
+
+
+def test_messages_are_unpacked_as_their_turn_comes_and_counted_as_large_as_they_are_then() -> None:
+    unpacked = 0
+
+    def convert(value: bytes) -> Converted:
+        nonlocal unpacked
+        unpacked += 1
+        return Converted((b'{"a":"' + b"x" * (MAX_JOINED_BYTES // 2) + b'"}',))
+
+    held = []
+
+    async def handle(delivery: Delivery) -> None:
+        held.append((len(delivery.payload), unpacked))
+
+    made = cut("audit/0", [Message(number, b"small") for number in range(8)], convert, Limits())
+    asyncio.run(hand_over("audit/0", made, convert, handle, Context(name="x")))
+    assert [count for _, count in held] == [3, 5, 7, 8]
+    assert max(size for size, _ in held) < MAX_JOINED_BYTES + 100

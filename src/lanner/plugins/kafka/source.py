@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, TypeVar
 
 from lanner.plugins.kafka.consumer import Member, Partition
 from lanner.sources.base import Handler, finish
-from lanner.sources.batches import Convert, Piece, cut, hand_over
+from lanner.sources.batches import Convert, Message, Progress, cut, hand_over
 from lanner.sources.plugin import Context
 
 T = TypeVar("T")
+
+AT_ONCE = 4
+"""Partitions whose messages are unpacked and evaluated at a time: each may hold a message that unpacks to a batch."""
 
 
 class KafkaSource:
@@ -38,24 +40,23 @@ class KafkaSource:
             await _call(thread, self._member.open)
             try:
                 while True:
-                    batch = await _call(thread, self._take)
+                    batch = await _call(thread, self._member.take)
                     if batch:
                         await finish(self._hand_over(thread, batch, handle))
             finally:
                 await _call(thread, self._member.close)
 
-    def _take(self) -> Mapping[Partition, Sequence[Piece]]:
-        limits = self._context.limits
-        return {
-            partition: [*cut(str(partition), messages, self._convert, limits)]
-            for partition, messages in self._member.take().items()
-        }
-
     async def _hand_over(
-        self, thread: ThreadPoolExecutor, batch: Mapping[Partition, Sequence[Piece]], handle: Handler
+        self, thread: ThreadPoolExecutor, batch: Mapping[Partition, Sequence[Message]], handle: Handler
     ) -> None:
-        deliver = partial(hand_over, convert=self._convert, handle=handle, context=self._context)
-        found = await asyncio.gather(*(deliver(str(partition), pieces) for partition, pieces in batch.items()))
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def deliver(partition: Partition, messages: Sequence[Message]) -> Progress:
+            async with turns:
+                pieces = cut(str(partition), messages, self._convert, self._context.limits)
+                return await hand_over(str(partition), pieces, self._convert, handle, self._context)
+
+        found = await asyncio.gather(*(deliver(*each) for each in batch.items()))
         progress = dict(zip(batch, found, strict=True))
         handled = {partition: each.handled for partition, each in progress.items() if each.handled is not None}
         failed = {partition: each.failed for partition, each in progress.items() if each.failed is not None}

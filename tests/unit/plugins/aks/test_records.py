@@ -115,6 +115,26 @@ def test_a_log_that_somebody_decoded_already_is_an_event_too() -> None:
     assert json.loads(document)["auditID"] == "a"
 
 
+SKIPPED = "skipped-too-big-size-object"
+
+
+@pytest.mark.parametrize(
+    ("bodies", "damaged", "truncated"),
+    [
+        ({"requestObject": SKIPPED, "responseObject": SKIPPED}, 1, {1}),
+        ({"requestObject": SKIPPED}, 1, {1}),
+        ({"requestObject": {"kind": "Pod"}, "responseObject": SKIPPED}, 1, set()),
+        ({"requestObject": {"data": SKIPPED}}, 0, set()),
+        ({"annotations": {"requestObject": SKIPPED}}, 0, set()),
+    ],
+)
+def test_a_body_that_azure_left_out_for_its_size_is_known(
+    bodies: dict[str, object], damaged: int, truncated: set[int]
+) -> None:
+    found = convert(message(record(json.dumps(EVENT)), record(json.dumps({**EVENT, **bodies}))))
+    assert (len(found.documents), found.damaged, found.truncated) == (2, damaged, frozenset(truncated))
+
+
 def test_odd_records_cost_no_other() -> None:
     found = convert(message(7, None, "x", {"category": "kube-audit"}, record(json.dumps(EVENT))))
     assert (len(found.documents), found.damaged) == (1, 4)
