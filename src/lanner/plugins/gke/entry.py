@@ -126,14 +126,14 @@ def to_event(entry: Entry, cluster_labels: Mapping[str, str] | None = None, *, w
     log, payload = entry._log, entry._log.protoPayload
     assert payload is not None  # noqa: S101 - INVARIANT: `read_entry` makes no entry without a payload
     labels = _texts(log.labels)
-    request, response = _body(payload.request), _body(payload.response)
+    (request, _), (response, returned_type) = _body(payload.request), _body(payload.response)
     target = _named(read_target(_method(payload), as_text(payload.resourceName) or ""), request)
     caller = payload.authenticationInfo
     user = _text(caller, "principalEmail") or _text(caller, "principalSubject")
     impersonated = _text(caller, "authoritySelector")
     address = _text(payload.requestMetadata, "callerIp")
     time = as_text(log.timestamp) or as_text(log.receiveTimestamp)
-    returned = _status_object(response)
+    returned = _status_object(response, returned_type)
     bodies = {"requestObject": request, "responseObject": response} if with_bodies else {}
     members: dict[str, Any] = {
         "kind": "Event",
@@ -203,16 +203,16 @@ def _method(payload: _Payload) -> Method:
     return read_method(as_text(payload.methodName) or _text(first, "permission") or "")
 
 
-def _body(raw: msgspec.Raw) -> dict[str, msgspec.Raw] | msgspec.Raw | None:
-    """A request or response without the `@type` that the log puts into it."""
+def _body(raw: msgspec.Raw) -> tuple[dict[str, msgspec.Raw] | msgspec.Raw | None, str]:
+    """A request or response without the `@type` that the log puts into it, and that."""
     if bytes(raw) in (b"", b"null"):
-        return None
+        return None, ""
     try:
         members = _decode_body(raw)
     except _DECODE_ERRORS:
-        return raw  # no object, or one that is nested deeply: as it is
-    members.pop("@type", None)
-    return members or None
+        return raw, ""  # no object, or one that is nested deeply: as it is
+    named = as_text(_decoded(members.pop("@type", _RAW))) or ""
+    return members or None, named
 
 
 def _named(target: Target, request: dict[str, msgspec.Raw] | msgspec.Raw | None) -> Target:
@@ -233,13 +233,20 @@ def _decoded(raw: msgspec.Raw) -> Json:
         return None
 
 
-def _status_object(response: Any) -> Json:
-    """The response, decoded, if it is a `Status` of Kubernetes."""
+def _status_object(response: Any, named: str) -> Json:
+    """The response, decoded, if it is a `Status` of Kubernetes.
+
+    An object that says itself that it is another is none, whatever else is in it: who makes a resource of an own kind
+    decides on that. One that does not say what it is counts by the log's `@type`, or as a failure with its code.
+    """
     if not isinstance(response, dict):
         return None
-    if [bytes(response.get(key, _RAW)) for key in ("kind", "apiVersion")] != [b'"Status"', b'"v1"']:
+    kinds = (("kind", b'"Status"'), ("apiVersion", b'"v1"'))
+    if any(bytes(response[key]) != value for key, value in kinds if key in response):
         return None
-    return {key: _decoded(response[key]) for key in ("status", "message", "reason", "code") if key in response}
+    found = {key: _decoded(response[key]) for key in ("status", "message", "reason", "code") if key in response}
+    is_failure = found.get("status") == "Failure" and type(found.get("code")) is int
+    return found if "kind" in response or named.endswith(".Status") or is_failure else None
 
 
 def _level(bodies: Mapping[str, Any]) -> str:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from lanner.diagnostics.source import SourceFile
 from lanner.engine.engine import Engine
 from lanner.plugins.gke.entry import Cluster, Entry, SetAside, read_entry, to_event
 from lanner.plugins.gke.target import read_method, read_target
+from lanner.policy.check import Status, check_policy
+from lanner.policy.providers import PROVIDERS
 from lanner.sources.plugin import Trouble
+from tests.unit.policy.making import make_rules
 
 CASES = Path(__file__).with_name("entries.yaml")
 
@@ -97,6 +101,73 @@ def test_a_command_cannot_add_parameters_to_the_query() -> None:
     entry = entry | {"labels": {"command.gke.io/command": "sh -c 'a&dryRun=All'"}}
     fields = fields_of(to_event(entry_of(json.dumps(entry).encode())))
     assert (fields["kx.exec.command"], fields["kx.dry_run"]) == ("sh -c 'a&dryRun=All'", None)
+
+
+FORBIDDEN = {"status": "Failure", "reason": "Forbidden", "code": 403}
+
+
+@pytest.mark.parametrize(
+    ("response", "code"),
+    [
+        (FORBIDDEN | {"@type": "core.k8s.io/v1.Status", "kind": "Status", "apiVersion": "v1"}, 403),
+        (FORBIDDEN | {"@type": "core.k8s.io/v1.Status"}, 403),
+        ({"@type": "core.k8s.io/v1.Status", "code": 404}, 404),
+        ({"@type": "core.k8s.io/v1.Status", "status": "Failure"}, 500),
+        (FORBIDDEN, 403),
+        (FORBIDDEN | {"apiVersion": "v1"}, 403),
+        ({"@type": "core.k8s.io/v1.Status", "status": "Success"}, 201),
+    ],
+)
+def test_a_status_that_the_log_shortened_is_no_success(response: dict[str, Any], code: int) -> None:
+    event = json.loads(to_event(entry_of(some_entry(response=response))))
+    assert event["responseStatus"]["code"] == code
+
+
+@pytest.mark.parametrize("kind", ["Status", "Stats"])
+def test_a_resource_of_an_own_kind_cannot_pass_for_a_failure(kind: str) -> None:
+    response = FORBIDDEN | {"@type": "example.com/v1.Status", "apiVersion": "example.com/v1", "kind": kind}
+    event = json.loads(to_event(entry_of(some_entry(response=response))))
+    assert event["responseStatus"] == {"status": "Success", "message": "inferred", "code": 201}
+
+
+EXEC = "exec, the entry of its start, with the command"
+
+
+@pytest.mark.parametrize(
+    ("name", "condition"),
+    [
+        (EXEC, "ka.stage = ResponseStarted and ka.target.subresource = exec and ka.response.code = 101"),
+        (EXEC, "kx.exec.command contains token and ka.target.subresource = exec"),
+        (EXEC, "ka.uri.param[command] exists and ka.target.resource = pods"),
+        ("attach", "ka.stage = ResponseStarted and ka.target.subresource = attach"),
+        ("port-forward", "ka.stage = ResponseStarted and ka.target.subresource = portforward"),
+        ("an impersonated user", "ka.impuser.name startswith system:serviceaccount:kube-system"),
+        ("a change that is only tried", "kx.dry_run = true"),
+    ],
+)
+def test_what_an_entry_fills_is_not_said_to_be_missing(name: str, condition: str) -> None:
+    """`lanner policy check --provider gke` and what the source makes of entries say the same."""
+    rules = make_rules(condition)
+    event = to_event(entry_of(json.dumps(case(name)["entry"]).encode()))
+    loaded = load([SourceFile("rules.yaml", RULES)]).rules
+    assert loaded is not None
+    found = Engine(compile_rules(replace(loaded, rules=rules))).process(event).alerts
+    assert [each.rule for each in found] == ["R0"]
+    gke = PROVIDERS["gke"]
+    (verdict,) = check_policy(gke.policy(), rules, [part.path for part in gke.absent])
+    assert verdict.status is not Status.NEVER
+
+
+def test_no_entry_fills_what_is_said_to_be_missing() -> None:
+    absent = [part.path for part in PROVIDERS["gke"].absent if "?" not in part.path]
+    assert absent
+    for each in cases():
+        event = json.loads(to_event(entry_of(json.dumps(each["entry"]).encode())))
+        for path in absent:
+            value: Any = event
+            for key in path:
+                value = value.get(key) if isinstance(value, dict) else None
+            assert value is None, (each["name"], path)
 
 
 def test_an_entry_says_which_cluster_it_is_from() -> None:
