@@ -39,6 +39,7 @@ from lanner.sources.files import scan
 from lanner.sources.follow import FollowSource
 from lanner.sources.plugin import Context, MemoryCheckpoint, Start
 from lanner.sources.receiver import Receiver
+from lanner.sources.several import Several
 
 TABLE = Path(__file__).parents[2] / "docs" / "reference" / "differences-from-falco.md"
 _ROW = re.compile(r"^\| `(\w+)` \| (.+) \| (.+) \| `(\w+)` \|$")
@@ -490,7 +491,8 @@ def test_eks_restart() -> None:
         pace = Pace(interval=5, shift=1, late=120, batch=200)
         places = Places(context)
         kept = await places.load()
-        log = ClusterLog(Log.place, Limits(), context, pace, places=places, clock=lambda: 1001.0)
+        several = Several(1, context)
+        log = ClusterLog(Log.place, Limits(), context, pace, places=places, several=several, clock=lambda: 1001.0)
         log._opened = Log  # type: ignore[assignment,method-assign] # answers as CloudWatch does
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):

@@ -238,6 +238,23 @@ def test_several_clusters_are_read_each_with_its_place(cloud: CloudWatch, now_ms
     assert {each["annotations"]["cluster_name"] for each in witness.events} == {*clusters}
 
 
+def test_a_cluster_without_a_log_does_not_stop_the_others(cloud: CloudWatch, now_ms: int) -> None:
+    cloud.make("prod")
+
+    def goes_on() -> bool:
+        if witness.texts(Trouble.GAP) and not witness.events and not put:
+            put.append(True)
+            cloud.put(event(1), at_ms=now_ms, cluster="prod")
+        return witness.numbers == [1]
+
+    put: list[bool] = []
+    witness = Witness()
+    witness.watch(source(witness, clusters=("absent", "prod")), goes_on)
+    said = witness.texts(Trouble.GAP)[0]
+    assert "there is no log group /aws/eks/absent/cluster" in said
+    assert "aws eks update-cluster-config" in said
+
+
 @pytest.mark.parametrize(
     ("status", "name"),
     [(400, "ThrottlingException"), (503, "ServiceUnavailableException"), (500, "InternalFailure")],

@@ -21,6 +21,7 @@ from lanner.plugins.texts import Standing, Tells, hand_on
 from lanner.sources.base import Handler, Limits, SourceError, reason_of
 from lanner.sources.plugin import Context, Start, Trouble
 from lanner.sources.retry import pauses
+from lanner.sources.several import Several
 
 SLICE_MS = 600_000
 """How much time one poll covers at most. Who is behind reads such parts, and keeps the place after each."""
@@ -90,6 +91,7 @@ class ClusterLog:
         context: Told of troubles.
         pace: How polls are made.
         places: Where it is kept how far it has come.
+        several: Told whether it can be read, as other logs of the source can.
         clock: The time in seconds since the epoch.
     """
 
@@ -101,6 +103,7 @@ class ClusterLog:
         pace: Pace,
         *,
         places: Places,
+        several: Several,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._place = place
@@ -108,6 +111,7 @@ class ClusterLog:
         self._context = context
         self._pace = pace
         self._places = places
+        self._several = several
         self._clock = clock
         self._seen = Seen()
         self._reached_ms = self._first_ms = 0
@@ -122,7 +126,7 @@ class ClusterLog:
             reached_ms: Up to when all was handled before; None: it begins `shift` before now.
 
         Raises:
-            SourceError: It cannot be read from the start.
+            SourceError: It cannot be read, and neither can any other log of the source.
         """
         if reached_ms is None:
             self._first_ms = int((self._clock() - self._pace.shift) * 1000)
@@ -136,7 +140,7 @@ class ClusterLog:
                 is_behind = await self._poll(logs, handle)
             except Failure as error:
                 if not self._has_begun and error.code in REFUSALS:
-                    raise SourceError(self._place.group, str(error), error.help) from None
+                    self._several.refused(self._place.group, SourceError(self._place.group, str(error), error.help))
                 pause_s = next(waits)
                 self._context.tell(Trouble.RETRY, f"{self._place.group}: {error}; it is asked again in {pause_s:.1f} s")
                 await asyncio.sleep(pause_s)
@@ -180,6 +184,7 @@ class ClusterLog:
     def _begin(self) -> None:
         if not self._has_begun:
             self._has_begun = True
+            self._several.works(self._place.group)
             self._context.started(f"reading {self._place.group} in CloudWatch Logs", "")
 
     async def _hand_on(self, page: Page, handle: Handler) -> int:
@@ -216,8 +221,9 @@ class LogsSource:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._kept = Places(context)
+        several = Several(len(places), context)
         self._logs = [
-            (place.cluster, ClusterLog(place, limits, context, pace, places=self._kept, clock=clock))
+            (place.cluster, ClusterLog(place, limits, context, pace, places=self._kept, several=several, clock=clock))
             for place in places
         ]
 
@@ -225,7 +231,7 @@ class LogsSource:
         """Deliver until cancelled; what is being handled by then is finished first.
 
         Raises:
-            SourceError: The log of a cluster cannot be read from the start.
+            SourceError: No cluster's log can be read from the start.
         """
         kept = await self._kept.load()
         try:

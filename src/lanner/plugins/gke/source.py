@@ -20,6 +20,7 @@ from lanner.plugins.gke.options import Options, Subscription
 from lanner.plugins.gke.rebuilding import Event, Rebuilder, deliveries
 from lanner.sources.base import Delivery, Handler, NotStored, RejectedDelivery, SourceError, reason_of
 from lanner.sources.plugin import Context, Trouble
+from lanner.sources.several import Several
 
 if TYPE_CHECKING:
     from google.cloud.pubsub_v1 import SubscriberClient
@@ -31,7 +32,9 @@ MIN_PAUSE_S, MAX_PAUSE_S = 0.1, 30.0
 """How long to wait before something that failed is tried again: the first time, and at most."""
 
 PATIENCE_S = 1800.0
-"""How long messages are kept whose alerts cannot be stored. Then they go back, before their leases end."""
+"""How long messages that were taken together are kept at most, while alerts cannot be stored.
+
+Then they go back, before their leases end."""
 
 LONG_LIFE_S = 60.0
 SETTLED_S = 2.0
@@ -63,16 +66,17 @@ class PubSubSource:
         """Deliver until cancelled; what is being handled then is finished, and what waits goes back.
 
         Raises:
-            SourceError: There are no credentials, or a subscription cannot be pulled from when it is first tried.
+            SourceError: There are no credentials, or no subscription can be pulled from when they are first tried.
         """
         from lanner.plugins.gke.inbox import Inbox  # noqa: PLC0415 - it imports Google's libraries
 
         client, paths, labels = await asyncio.to_thread(self._open)
         limits = min(self._options.max_event_size, self._context.limits.max_event_size)
-        worker = _Worker(Rebuilder(self._context, limits, labels), handle, self._context, self._ending)
+        worker = Worker(Rebuilder(self._context, limits, labels), handle, self._context, self._ending)
         inbox = Inbox(asyncio.get_running_loop())
         working = asyncio.create_task(worker.run(inbox))
-        pulling = [asyncio.create_task(self._pull(client, path, inbox)) for path in paths]
+        several = Several(len(paths), self._context)
+        pulling = [asyncio.create_task(self._pull(client, path, inbox, several)) for path in paths]
         try:
             done, _ = await asyncio.wait([working, *pulling], return_when=asyncio.FIRST_EXCEPTION)
             for task in done:
@@ -97,17 +101,17 @@ class PubSubSource:
             labels = ClusterLabels(api.labels, self._options.cache_expiration * 60, self._context)
         return subscriber(credentials), [each.path(project) for each in self._subscriptions], labels
 
-    async def _pull(self, client: SubscriberClient, path: str, inbox: Inbox) -> None:
+    async def _pull(self, client: SubscriberClient, path: str, inbox: Inbox, several: Several) -> None:
         """Pull from a subscription for ever; a stream that ends is opened again.
 
         Raises:
-            SourceError: It cannot be pulled from, and never could.
+            SourceError: It cannot be pulled from, and neither can any other.
         """
         from google.api_core.exceptions import GoogleAPIError  # noqa: PLC0415 - see `run`
         from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 - see `run`
 
         loop = asyncio.get_running_loop()
-        pause_s, has_run = 0.0, False
+        pause_s = 0.0
         while True:
             began = loop.time()
             try:
@@ -116,15 +120,15 @@ class PubSubSource:
                     if is_there:
                         self._context.started(f"pulling from {path}", "")
                     await stream.settle()
-                    has_run = True
+                    several.works(path)
                     if not is_there:
                         self._context.started(f"pulling from {path}", "")
                     await stream.ended()
                 reason = "the stream has ended"
             except (GoogleAPIError, GoogleAuthError) as error:
-                if not has_run and (problem := refusal(path, error)):
-                    raise problem from error
                 reason = reason_of(error)
+                if problem := refusal(path, error):
+                    several.refused(path, problem)
             pause_s = MIN_PAUSE_S if loop.time() - began > LONG_LIFE_S else min(MAX_PAUSE_S, pause_s * 2) or MIN_PAUSE_S
             self._context.tell(Trouble.RETRY, f"{path}: {reason}")
             await asyncio.sleep(pause_s)
@@ -216,7 +220,7 @@ def grant(path: str) -> str:
     )
 
 
-class _Worker:
+class Worker:
     """Evaluates messages and says to the service what became of them."""
 
     def __init__(self, rebuilder: Rebuilder, handle: Handler, context: Context, ending: asyncio.Event) -> None:
@@ -225,6 +229,7 @@ class _Worker:
         self._context = context
         self._ending = ending
         self._pause_s = 0.0
+        self._until_s = 0.0
 
     async def run(self, inbox: Inbox) -> None:
         """Deal with messages until cancelled; those that were begun with are dealt with first."""
@@ -239,11 +244,17 @@ class _Worker:
                 raise
 
     async def _deal(self, held: Sequence[Held], inbox: Inbox) -> None:
+        self._until_s = asyncio.get_running_loop().time() + PATIENCE_S
         events = await self._rebuilder.rebuild([each.message.data for each in held])
         failed: list[Held] = []
         is_over = await self._deliver([event for event in events if event])
+        can_be_stored = is_over is not False
         for each, event in zip(held, events, strict=True):
-            if event is None or is_over or (is_over is None and await self._deliver([event])):
+            is_done = event is None or is_over
+            if event and can_be_stored and not is_done:  # one of them fails: each alone, to find out which
+                is_done = await self._deliver([event])
+                can_be_stored = is_done is not False
+            if is_done:
                 self._acknowledge(each.message)
             else:
                 failed.append(each)
@@ -251,7 +262,7 @@ class _Worker:
             self._pause_s = 0.0
         elif self._ending.is_set():
             inbox.put(failed)  # they go back when the stream is closed: on an open one they would come again at once
-        elif is_over is False:  # nothing can be stored: what waits would only wait for the same
+        elif not can_be_stored:  # what waits would only wait for the same
             _give_back([*failed, *inbox.drain()])
         else:  # the service sends again at once, and evaluating will hardly fare better at once
             _give_back(failed)
@@ -276,7 +287,7 @@ class _Worker:
     async def _hand_on(self, delivery: Delivery) -> bool:
         """Whether a delivery was handled; while nothing can be stored it is tried again, within bounds."""
         loop = asyncio.get_running_loop()
-        until, pause_s = loop.time() + PATIENCE_S, MIN_PAUSE_S
+        pause_s = MIN_PAUSE_S
         while True:
             try:
                 await self._handle(delivery)
@@ -284,7 +295,7 @@ class _Worker:
                 self._context.tell(Trouble.DAMAGED, error.reason)
             except NotStored as error:
                 self._context.tell(Trouble.RETRY, str(error))
-                if self._ending.is_set() or loop.time() > until:
+                if self._ending.is_set() or loop.time() >= self._until_s:
                     return False
                 await self._rest(pause_s)
                 pause_s = min(MAX_PAUSE_S, pause_s * 2)

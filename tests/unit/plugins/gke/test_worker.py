@@ -1,0 +1,66 @@
+"""What becomes of messages whose events cannot be stored."""
+
+import asyncio
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lanner.plugins.gke import source
+from lanner.plugins.gke.inbox import Held, Inbox
+from lanner.plugins.gke.rebuilding import Rebuilder
+from lanner.plugins.gke.source import Worker
+from lanner.sources.base import Delivery, NotStored
+from lanner.sources.plugin import Context
+from tests.unit.plugins.gke.test_files import entry
+
+
+class Message:
+    """A message that remembers what was said of it."""
+
+    def __init__(self, number: int, said: asyncio.Queue[tuple[int, str]]) -> None:
+        self.number = number
+        self.data = json.dumps(entry(number)).encode()
+        self.size = len(self.data)
+        self._said = said
+
+    def ack_with_response(self) -> Any:
+        self._said.put_nowait((self.number, "acknowledged"))
+        return SimpleNamespace(done=lambda: True)
+
+    def nack(self) -> None:
+        self._said.put_nowait((self.number, "given back"))
+
+
+def test_where_nothing_can_be_stored_messages_go_back_together_though_one_of_them_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that fails has each tried alone; the first that cannot be stored stands for all that follow."""
+    monkeypatch.setattr(source, "PATIENCE_S", 0.0)
+    handed: list[int] = []
+
+    async def handle(delivery: Delivery) -> None:
+        lines = len(bytes(delivery.payload).splitlines())
+        handed.append(lines)
+        if lines > 1:
+            raise RuntimeError("a fault in the evaluation")
+        if len(handed) > 2:
+            raise NotStored("the disk is full")
+
+    async def test() -> dict[int, str]:
+        said: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
+        inbox = Inbox(asyncio.get_running_loop())
+        messages: list[Any] = [Message(number, said) for number in range(6)]
+        inbox.put([Held("p", each) for each in messages])
+        context = Context(name="gke")
+        worker = Worker(Rebuilder(context, 1 << 20), handle, context, asyncio.Event())
+        running = asyncio.create_task(worker.run(inbox))
+        async with asyncio.timeout(10):
+            found = dict([await said.get() for _ in messages])
+        running.cancel()
+        await asyncio.wait([running])
+        return found
+
+    assert asyncio.run(test()) == {0: "acknowledged"} | dict.fromkeys(range(1, 6), "given back")
+    assert handed == [6, 1, 1]
