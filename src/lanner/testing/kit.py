@@ -37,6 +37,7 @@ class SourceKit:
     Attributes:
         plugin: The plugin under test.
         is_installed: Whether it is to be found by its entry point.
+        ends: Whether it ends once what was there is delivered, as one that reads files does.
         redelivers: Whether its place can give again what was not dealt with.
         keeps_place: Whether another run goes on where the one before ended, by the checkpoint or because the place
             knows what was acknowledged.
@@ -52,6 +53,7 @@ class SourceKit:
 
     plugin: ClassVar[Plugin]
     is_installed: ClassVar[bool] = True
+    ends: ClassVar[bool] = False
     redelivers: ClassVar[bool] = True
     keeps_place: ClassVar[bool] = True
     uses_checkpoint: ClassVar[bool] = False
@@ -117,12 +119,13 @@ class SourceKit:
         """What is there, and what comes while it runs."""
 
         async def scenario() -> None:
-            early, late = _ids("early", self.count), _ids("late", self.count)
+            early, late = _ids("early", self.count), [] if self.ends else _ids("late", self.count)
             await place.put([*map(event, early)])
             async with self._session(place) as session:
                 await session.until(lambda: {*early} <= session.dealt_with, "what was there is delivered")
                 _need(bool(session.started), "`Context.started` was not called though events were delivered")
-                await place.put([*map(event, late)])
+                if not self.ends:
+                    await place.put([*map(event, late)])
                 await session.until(lambda: {*late} <= session.dealt_with, "what comes later is delivered")
                 _need(set(session.seen) == {*early, *late}, "events came that nobody put there")
 
@@ -200,9 +203,12 @@ class SourceKit:
         async def scenario() -> None:
             ids = _ids("good", 20)
             await place.put([event("bad")])
+            if self.ends:
+                await place.put([*map(event, ids)])
             async with self._session(place, reject_the_first) as session:
                 await session.until(lambda: "bad" in session.dealt_with, "something is delivered")
-                await place.put([*map(event, ids)])
+                if not self.ends:
+                    await place.put([*map(event, ids)])
                 await session.until(lambda: {*ids} <= session.dealt_with, "what follows is delivered")
                 await session.pause(self.patience_s)
                 _need(session.seen.count("bad") == 1, "what was rejected is handed over again")

@@ -11,6 +11,7 @@ from lanner.plugins.gke.rebuilding import Event, Rebuilder, deliveries
 from lanner.sources.base import Delivery, Framing, Handler, Limits, SourceError
 from lanner.sources.files import scan
 from lanner.sources.plugin import Context, Trouble
+from lanner.sources.retry import insist
 
 _BLANK = b" \t\r\n"
 
@@ -47,7 +48,7 @@ class FileSource:
         while block := await asyncio.to_thread(next, found, None):
             events: list[Event | None] = await rebuilder.rebuild(list(_entries(block)))
             for delivery in deliveries((event for event in events if event), block.origin):
-                await handle(delivery)
+                await insist(handle, delivery, self._context)
             number += len(events)
         for error in errors:
             if not number:

@@ -1,6 +1,7 @@
 import asyncio
 import gzip
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,13 @@ import pytest
 
 from lanner.plugins.gke import PLUGIN
 from lanner.plugins.gke.options import Options
-from lanner.sources.base import Delivery, Limits, Source, SourceError
+from lanner.sources.base import Delivery, Limits, NotStored, Source, SourceError
 from lanner.sources.plugin import Context, Trouble
+from lanner.testing import Place, SourceKit, ids_of
 from tests.unit.plugins.gke.test_checks import findings
 
 
-def entry(number: int, **request: Any) -> dict[str, Any]:
+def entry(number: int | str, **request: Any) -> dict[str, Any]:
     payload = {"serviceName": "k8s.io", "methodName": "io.k8s.core.v1.pods.create"} | (
         {"request": request} if request else {}
     )
@@ -106,3 +108,54 @@ def test_the_check_of_files_says_what_is_there(tmp_path: Path) -> None:
     (absent,) = findings(f"file://{tmp_path}/absent", Options())
     assert (there.is_well, there.text) == (True, "1 files to read")
     assert not absent.is_well
+
+
+def test_a_file_waits_until_alerts_can_be_stored(tmp_path: Path) -> None:
+    path = tmp_path / "entries.json"
+    path.write_text(json.dumps(entry(1)))
+    taken: list[str] = []
+    tries: list[bytes] = []
+
+    async def handle(delivery: Delivery) -> None:
+        tries.append(bytes(delivery.payload))
+        if len(tries) == 1:
+            raise NotStored("the disk is full")
+        taken.extend(ids_of(bytes(delivery.payload)))
+
+    async def run(source: Source) -> None:
+        await source.run(handle)
+
+    asyncio.run(run(PLUGIN.open(f"file://{path}", Options(), Context(name="gke"))))
+    assert taken == ["1"]
+    assert len(tries) == 2
+
+
+class Folder(Place):
+    """A folder of log entries; each time, they are put into a file of their own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._number = 0
+        self.open_params = f"file://{path}"
+
+    async def put(self, documents: Sequence[bytes]) -> None:
+        self._write(b"\n".join(json.dumps(entry(ids_of(each)[0])).encode() for each in documents))
+
+    async def put_damaged(self) -> bool:
+        self._write(b"no JSON\n{}\n[]\n\xff")
+        return True
+
+    def _write(self, text: bytes) -> None:
+        self._number += 1
+        (self._path / f"{self._number:03}.json").write_bytes(text)
+
+
+class TestFolder(SourceKit):
+    plugin = PLUGIN
+    ends = True
+    keeps_place = False
+    bad_open_params = ("", "a b!")
+
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> Place:
+        return Folder(tmp_path)
