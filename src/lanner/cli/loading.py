@@ -21,12 +21,15 @@ from lanner.rules.reader import read_file
 
 
 def load_files(settings: Settings) -> tuple[list[SourceFile], LoadResult]:
-    """Read and check the rule files of the settings, or the default rule set, and give all that was found."""
+    """Read and check the rule files of the settings, or the default rule set, and give all that was found.
+
+    The default rules come with Lanner, and so do the plugins whose fields they ask for, whatever else is loaded.
+    """
     with as_file(files("lanner") / "data" / "rules") as defaults:
         sources, found = read_rule_files([*settings.rules_files] or [str(defaults)])
     return sources, load(
         sources,
-        loaded_plugins=settings.loaded_plugins,
+        loaded_plugins=settings.loaded_plugins if settings.rules_files else None,
         append_output=settings.append_output,
         static_fields=settings.static_fields,
         diagnostics=found,

@@ -172,6 +172,24 @@ def test_plugins_that_are_not_loaded_are_missing_for_rules(
     assert "LN0403" not in lanner("scan", "-c", config, "-r", rules, log).err
 
 
+def test_the_default_rules_have_their_fields_whatever_is_loaded(lanner: Lanner, config: Path, log: Path) -> None:
+    config.write_text("plugins: [{name: k8saudit-gke, open_params: audit}]\nload_plugins: [k8saudit-gke]\n")
+    ran = lanner("scan", "-c", config, log)
+    assert "error" not in ran.err
+    assert ran.code in (0, 1)
+
+
+def test_rules_of_a_user_have_no_fields_of_plugins_that_are_not_loaded(
+    lanner: Lanner, config: Path, tmp_path: Path, log: Path
+) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(
+        "- {rule: R, desc: d, condition: 'jevt.value[/verb] = get', output: o, priority: INFO, source: k8s_audit}\n"
+    )
+    config.write_text("plugins: [{name: k8saudit-gke, open_params: audit}]\nload_plugins: [k8saudit-gke]\n")
+    assert "field `jevt.value` needs the plugin `json`" in lanner("scan", "-c", config, "-r", rules, log).err
+
+
 # Where `run` takes events from
 
 
