@@ -98,7 +98,7 @@ def _plugin_problems(loaded: LoadedConfig) -> Sequence[Diagnostic]:
         place = place_of_plugin(plugin)
         try:
             if listening(place, place.options) is None:
-                try_open(place, place.options)
+                try_open(place, place.options, place.start)
         except Failure as failure:
             found.add("LN0503", failure.message, plugin.span, help=failure.help)
     return found.items

@@ -123,7 +123,8 @@ class Planner:
         webhook = listening(place, options)
         check = partial(place.plugin.check, place.open_params, options) if place.plugin.check else None
         if webhook is None:
-            try_open(place, options)
+            start = Start.FIRST if self.wishes.from_start else place.start
+            try_open(place, options, start)
             opened = partial(place.plugin.open, place.open_params, options)
             return SourcePlan(
                 name=place.name,
@@ -131,7 +132,7 @@ class Planner:
                 made_of=(place.plugin, place.open_params, options),
                 rules=rules,
                 open=lambda hooks: opened(hooks.context),
-                start=Start.FIRST if self.wishes.from_start else place.start,
+                start=start,
                 check=check,
             )
         self._check_open(place, webhook, settings)
@@ -180,14 +181,14 @@ def listening(place: Place, options: Any) -> WebhookOptions | None:
         raise Failure(str(error), error.help) from error
 
 
-def try_open(place: Place, options: Any) -> None:
-    """See that a source can be made of what is configured; nothing is read.
+def try_open(place: Place, options: Any, start: Start) -> None:
+    """See that a source can be made of what is configured, to begin where it is to; nothing is read.
 
     Raises:
         Failure: It cannot.
     """
     try:
-        place.plugin.open(place.open_params, options, Context(name=place.name))
+        place.plugin.open(place.open_params, options, Context(name=place.name, start=start))
     except SourceError as error:
         raise Failure(str(error), error.help) from error
     except Exception as error:  # a plugin may be anybody's

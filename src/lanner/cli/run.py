@@ -42,7 +42,7 @@ _COLLECTIONS = (20_000, 20, 20)
 @click.command("run")
 @click.argument("source", metavar="[SOURCE]", required=False)
 @detection_options
-@click.option("--from-start", is_flag=True, help="Read a followed file from its start, not only what is added.")
+@click.option("--from-start", is_flag=True, help="Read from the first event that is there, not only what is new.")
 @click.option("--tls-cert", metavar="FILE", help="Certificate for an https SOURCE (PEM).")
 @click.option("--tls-key", metavar="FILE", help="Its key, when that is not in the same file.")
 @click.option("--client-ca", metavar="FILE", help="CAs of client certificates: who posts to SOURCE needs one (PEM).")

@@ -194,3 +194,20 @@ def test_intervals_are_written_as_falco_and_prometheus_write_them(text: str, mil
 def test_what_is_no_interval_or_too_short_a_one_is_refused(text: str) -> None:
     with pytest.raises(Failure, match="metrics"):
         _interval_ms(text)
+
+
+@pytest.mark.parametrize(
+    ("plugin", "place"), [("k8saudit-gke", "audit"), ("k8saudit-ovh", "gra1.logs.ovh.com/tail/?tk=x")]
+)
+def test_to_begin_with_the_first_is_refused_where_there_is_none(
+    rules: Path, tmp_path: Path, plugin: str, place: str
+) -> None:
+    file = tmp_path / "lanner.yaml"
+    file.write_text(f"rules_files: [{rules}]\nsources: [{{name: cloud, plugin: {plugin}, open_params: '{place}'}}]\n")
+    loaded = load_config(str(file), environment={})
+    assert loaded.config is not None
+    settings = settings_of(loaded, loaded.config)
+    Planner(Wishes(), Console(quiet=True), SharedDescriptor(1)).plan(settings)
+    with pytest.raises(Failure, match="cannot read from the start") as caught:
+        Planner(Wishes(from_start=True), Console(quiet=True), SharedDescriptor(1)).plan(settings)
+    assert "leave `--from-start` out" in (caught.value.help or "")

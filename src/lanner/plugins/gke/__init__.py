@@ -8,15 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lanner.plugins.gke.options import ALIASES, FILE_SCHEME, Options, subscriptions
-from lanner.sources.base import Source
-from lanner.sources.plugin import Context, Finding, Plugin
+from lanner.sources.base import Source, SourceError
+from lanner.sources.plugin import Context, Finding, Plugin, Start
+
+_SEEK = (
+    "leave `--from-start` out; a subscription with `--retain-acked-messages` is set back with "
+    "`gcloud pubsub subscriptions seek NAME --time=TIME`"
+)
 
 
 def open_source(open_params: str, options: Options, context: Context) -> Source:
     """The subscriptions, or the files.
 
     Raises:
-        SourceError: The parameter names none, or Google's libraries are not installed.
+        SourceError: The parameter names none, Google's libraries are not installed, or it is to begin with the first.
     """
     if open_params.startswith(FILE_SCHEME):
         from lanner.plugins.gke.files import FileSource  # noqa: PLC0415 - what is not used need not be imported
@@ -26,6 +31,9 @@ def open_source(open_params: str, options: Options, context: Context) -> Source:
     from lanner.plugins.gke.source import PubSubSource  # noqa: PLC0415 - what is not used need not be imported
 
     found = subscriptions(open_params, options)
+    if context.start is Start.FIRST:
+        reason = "Pub/Sub gives what was not acknowledged, and has no start to go back to"
+        raise SourceError(open_params, reason, _SEEK, action="read from the start")
     check_installed()
     return PubSubSource(found, options, context)
 

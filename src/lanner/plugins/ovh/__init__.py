@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from lanner.plugins.ovh.address import Address
 from lanner.sources.base import Limits, Source, SourceError
-from lanner.sources.plugin import Context, Finding, Plugin
+from lanner.sources.plugin import Context, Finding, Plugin, Start
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -38,9 +38,13 @@ def open_source(open_params: str, options: Options, context: Context) -> Source:
     """The tail of a stream.
 
     Raises:
-        SourceError: The address cannot be used, or the library is not installed.
+        SourceError: The address cannot be used, the library is not installed, or it is to begin with the first.
     """
     address = Address.parse(open_params)
+    if context.start is Start.FIRST:
+        reason = "the tail of a stream has only what comes from now on"
+        help_text = "leave `--from-start` out; export what the stream has kept, and give the file to `lanner scan`"
+        raise SourceError(address.shown, reason, help_text, action="read from the start")
     limits = replace(context.limits, max_event_size=options.max_event_size)
     tail = _tail(address)
     source: Source = tail.TailSource(address, limits, context, tail.Timing(quiet=options.stall_timeout / 2))
