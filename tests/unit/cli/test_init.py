@@ -176,6 +176,51 @@ def test_a_provider_gets_commands_that_a_shell_can_read(lanner: Lanner, tmp_path
         assert json.loads(path.read_text())
 
 
+def gcloud_calls(lanner: Lanner, folder: Path) -> list[list[str]]:
+    """What the script for GKE asks of gcloud, which answers as the real one does and does nothing."""
+    assert lanner("init", "--provider", "gke", "--output", folder / "out", "--name", "project=p", "--name", "cluster=c")
+    gcloud = folder / "gcloud"
+    gcloud.write_text(
+        f'#!/bin/sh\nprintf "%s\\037" "$@" >> {folder}/asked\nprintf "\\036" >> {folder}/asked\ncase "$1 $2" in\n'
+        '"projects describe") echo 17 ;;\n"logging sinks") echo serviceAccount:w@x ;;\nesac\n'
+    )
+    gcloud.chmod(0o755)
+    script = ["/bin/sh", str(folder / "out" / "gke.sh")]
+    subprocess.run(script, cwd=folder, check=True, stdout=subprocess.DEVNULL, env={"PATH": f"{folder}:/usr/bin:/bin"})
+    return [call.split("\037")[:-1] for call in (folder / "asked").read_text().split("\036")[:-1]]
+
+
+def test_the_script_for_gke_excludes_renewed_leases_alone(lanner: Lanner, tmp_path: Path) -> None:
+    """By the whole name of the method: a part of it, or a resource's name, is a place for others to hide in."""
+    (sink,) = [call for call in gcloud_calls(lanner, tmp_path) if call[:3] == ["logging", "sinks", "create"]]
+    assert [each for each in sink if each.startswith("--exclusion")] == [
+        '--exclusion=name=leases,filter=protoPayload.methodName="io.k8s.coordination.v1.leases.update"'
+    ]
+    guide = (Path(__file__).parents[3] / "docs" / "guide" / "gke.md").read_text()
+    assert re.findall(r"--exclusion='(.*)'", guide) == [
+        'name=leases,filter=protoPayload.methodName="io.k8s.coordination.v1.leases.update"'
+    ]
+
+
+def test_the_script_for_gke_names_the_project_each_time_and_leaves_settings_alone(
+    lanner: Lanner, tmp_path: Path
+) -> None:
+    for call in gcloud_calls(lanner, tmp_path):
+        assert "--project=p" in call or (call[0] == "projects" and call[2] == "p"), call
+        assert call[0] != "config"
+
+
+def test_the_script_for_gke_lets_pubsub_move_dead_letters_to_where_they_are_kept(
+    lanner: Lanner, tmp_path: Path
+) -> None:
+    calls = [" ".join(call) for call in gcloud_calls(lanner, tmp_path)]
+    agent = "--project=p --member=serviceAccount:service-17@gcp-sa-pubsub.iam.gserviceaccount.com --role=roles/pubsub"
+    assert f"pubsub topics add-iam-policy-binding lanner-audit-dead-letters {agent}.publisher" in calls
+    assert f"pubsub subscriptions add-iam-policy-binding lanner-audit {agent}.subscriber" in calls
+    kept = "pubsub subscriptions create lanner-audit-dead-letters --project=p --topic=lanner-audit-dead-letters"
+    assert any(call.startswith(kept) for call in calls)
+
+
 def test_what_a_user_gives_stays_one_word_in_a_script(lanner: Lanner, tmp_path: Path) -> None:
     odd = 'a\'b $(touch hacked) "c"; `x`'
     lanner("init", "--provider", "gke", "--output", tmp_path / "out", "--name", f"project={odd}", "--name", "cluster=c")

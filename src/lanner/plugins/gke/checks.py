@@ -112,9 +112,26 @@ def _advice(subject: str, path: str, found: Any) -> Iterator[Finding]:
         yield Finding(subject, True, text, f"{update} --ack-deadline={MIN_DEADLINE_S}")
     if not found.dead_letter_policy.dead_letter_topic:
         text = "it has no dead-letter topic: a message that cannot be evaluated comes again for ever"
-        yield Finding(subject, True, text, f"{update} --dead-letter-topic=TOPIC --max-delivery-attempts=100")
+        yield Finding(subject, True, text, _dead_letters(project, name, update))
     if found.push_config.push_endpoint:
         yield Finding(subject, False, "it pushes messages, and cannot be pulled from", f"{update} --push-endpoint=")
+
+
+def _dead_letters(project: str, name: str, update: str) -> str:
+    """The commands that give a subscription dead letters: a place that keeps them, and the right to move them there."""
+    topic, where = f"{name}-dead-letters", f"--project={project}"
+    agent = "serviceAccount:service-$number@gcp-sa-pubsub.iam.gserviceaccount.com"
+    member = f'{where} --member="{agent}"'
+    return "\n".join(
+        (
+            f"gcloud pubsub topics create {topic} {where}",
+            f"gcloud pubsub subscriptions create {topic} {where} --topic={topic} --expiration-period=never",
+            f"number=$(gcloud projects describe {project} --format='value(projectNumber)')",
+            f"gcloud pubsub topics add-iam-policy-binding {topic} {member} --role=roles/pubsub.publisher",
+            f"gcloud pubsub subscriptions add-iam-policy-binding {name} {member} --role=roles/pubsub.subscriber",
+            f"{update} --dead-letter-topic={topic} --max-delivery-attempts=100",
+        )
+    )
 
 
 def _clusters_of(options: Options, project: str) -> Finding:

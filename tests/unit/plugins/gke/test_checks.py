@@ -9,7 +9,7 @@ import pytest
 from lanner.plugins.gke import PLUGIN, checks, clients, source
 from lanner.plugins.gke.options import Options
 from lanner.sources.base import SourceError
-from lanner.sources.plugin import Context, Finding
+from lanner.sources.plugin import Context, Finding, Start
 
 exceptions: Any = import_module("google.api_core.exceptions")  # it has no types
 
@@ -20,8 +20,12 @@ class Client:
     """Stands in for a client of Pub/Sub: the emulator has no permissions, so that it cannot refuse."""
 
     def __init__(
-        self, error: Exception | None = None, allowed: tuple[str, ...] = ("pubsub.subscriptions.consume",)
+        self,
+        error: Exception | None = None,
+        allowed: tuple[str, ...] = ("pubsub.subscriptions.consume",),
+        dead_letters: str = "projects/shop/topics/dead",
     ) -> None:
+        self.dead_letters = dead_letters
         self.error = error
         self.allowed = allowed
 
@@ -31,7 +35,7 @@ class Client:
         return SimpleNamespace(
             topic="projects/shop/topics/audit",
             ack_deadline_seconds=60,
-            dead_letter_policy=SimpleNamespace(dead_letter_topic="projects/shop/topics/dead"),
+            dead_letter_policy=SimpleNamespace(dead_letter_topic=self.dead_letters),
             push_config=SimpleNamespace(push_endpoint=""),
         )
 
@@ -85,6 +89,32 @@ def test_a_missing_permission_is_found_with_the_command_that_gives_it(check: Che
         "gcloud pubsub subscriptions add-iam-policy-binding audit --project=shop "
         "--role=roles/pubsub.subscriber --member=serviceAccount:ACCOUNT"
     )
+
+
+def test_the_advice_on_dead_letters_is_all_that_they_need(check: Check) -> None:
+    """Without a subscription they are lost; without Pub/Sub's own rights on both ends none is ever moved there."""
+    *_, found = check(Client(dead_letters=""))
+    commands = (found.help or "").splitlines()
+    agent = '--member="serviceAccount:service-$number@gcp-sa-pubsub.iam.gserviceaccount.com"'
+    assert commands[:2] == [
+        "gcloud pubsub topics create audit-dead-letters --project=shop",
+        "gcloud pubsub subscriptions create audit-dead-letters --project=shop --topic=audit-dead-letters "
+        "--expiration-period=never",
+    ]
+    assert commands[3:5] == [
+        f"gcloud pubsub topics add-iam-policy-binding audit-dead-letters --project=shop {agent} "
+        "--role=roles/pubsub.publisher",
+        f"gcloud pubsub subscriptions add-iam-policy-binding audit --project=shop {agent} "
+        "--role=roles/pubsub.subscriber",
+    ]
+    assert commands[5].endswith("--dead-letter-topic=audit-dead-letters --max-delivery-attempts=100")
+
+
+def test_to_begin_with_the_first_is_refused_with_what_to_do_instead() -> None:
+    with pytest.raises(SourceError, match="has no start to go back to") as caught:
+        PLUGIN.open("audit", Options(), Context(name="gke", start=Start.FIRST))
+    assert "seek" in (caught.value.help or "")
+    PLUGIN.open("file:///var/log/entries.json", Options(), Context(name="gke", start=Start.FIRST))
 
 
 def test_whoever_may_pull_need_not_be_allowed_to_look(check: Check) -> None:
