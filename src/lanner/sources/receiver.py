@@ -38,6 +38,7 @@ class Refusal(StrEnum):
     NOT_FOUND = "not_found"
     METHOD = "method"
     CONTENT_TYPE = "content_type"
+    ORIGIN = "origin"
     ENCODING = "encoding"
     TOO_LARGE = "too_large"
     BUSY = "busy"
@@ -74,6 +75,7 @@ ANSWERS: Final[Mapping[Refusal, Answer]] = {
     Refusal.NOT_FOUND: Answer(404, "it asks for another path", is_last=True),
     Refusal.METHOD: Answer(405, "it does not POST", ((b"allow", b"POST"),), is_last=True),
     Refusal.CONTENT_TYPE: Answer(415, "its content type is not application/json", is_last=True),
+    Refusal.ORIGIN: Answer(403, "a page in a browser sends it", is_last=True),
     Refusal.ENCODING: Answer(415, "its content encoding is neither gzip nor identity", is_last=True),
     Refusal.TOO_LARGE: Answer(413, "its body is larger than `webhookMaxBatchSize`", is_last=True),
     Refusal.BUSY: Answer(429, "it posts while too much is held of it or of all", RETRY_LATER, is_last=True),
@@ -220,8 +222,11 @@ class Receiver:
             raise _Refused(Refusal.NOT_FOUND)
         if scope["method"] != "POST":
             raise _Refused(Refusal.METHOD)
-        if b"application/json" not in headers.get(b"content-type", b"").lower():
+        # A browser sends this type for a page of another site only where it is allowed to, which it asks first.
+        if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
             raise _Refused(Refusal.CONTENT_TYPE)
+        if b"origin" in headers:
+            raise _Refused(Refusal.ORIGIN)
         encoding = headers.get(b"content-encoding", b"").strip().lower()
         if encoding not in (b"", b"identity", b"gzip"):
             raise _Refused(Refusal.ENCODING)

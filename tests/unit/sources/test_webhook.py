@@ -128,6 +128,29 @@ def test_a_post_is_delivered_as_it_is_and_answered_with_an_empty_200() -> None:
     assert (source.stats.posts, source.stats.bytes, source.stats.in_flight_bytes) == (1, len(BODY), 0)
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Content-Type": "application/json"}, 200),
+        ({"Content-Type": "Application/JSON ; charset=utf-8"}, 200),
+        ({"Content-Type": "text/plain; x=application/json"}, 415),
+        ({"Content-Type": "application/jsonp"}, 415),
+        ({"Content-Type": "text/plain, application/json"}, 415),
+        ({"Content-Type": "application/json", "Origin": "https://example.com"}, 403),
+        ({"Content-Type": "application/json", "Origin": "null"}, 403),
+    ],
+)
+def test_a_page_in_a_browser_cannot_post(headers: dict[str, str], status: int) -> None:
+    keep, answers = Keep(), []
+
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        answers.append(await http.post("/k8s-audit", content=BODY, headers=headers))
+
+    with_source(WebhookSource(LOCAL), keep, client)
+    assert [answer.status_code for answer in answers] == [status]
+    assert len(keep.deliveries) == (status == 200)
+
+
 def test_the_answer_waits_for_the_handler() -> None:
     log: list[str] = []
 
