@@ -43,6 +43,7 @@ _REFUSALS: Mapping[Refusal, str] = {
     Refusal.NOT_FOUND: "another path than the endpoint",
     Refusal.METHOD: "another method than POST",
     Refusal.CONTENT_TYPE: "the body is not declared as JSON",
+    Refusal.ORIGIN: "it has the header `Origin`: a page in a browser sends it",
     Refusal.ENCODING: "the body is compressed in another way than gzip",
     Refusal.TOO_LARGE: "the body is larger than 256 MiB",
     Refusal.BUSY: "too many bytes of bodies are held",

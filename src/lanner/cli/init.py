@@ -49,6 +49,7 @@ _PRIVATE = 0o600
 @click.option("--namespace", default="lanner", show_default=True, help="The namespace that Lanner runs in.")
 @click.option("--from", "sources", metavar="CIDR", multiple=True, help="Network of the API servers; repeatable.")
 @click.option("--audit-sink", "has_sink", is_flag=True, help="Also write an AuditSink, for Kubernetes 1.13 to 1.18.")
+@click.option("--allow-unauthenticated", is_flag=True, help="Let it post without proving who it is, with --from.")
 @click.option("--name", "names", metavar="KEY=VALUE", multiple=True, help="What a provider's things are called.")
 @click.pass_context
 def init(
@@ -70,6 +71,7 @@ def init(
     namespace: str,
     sources: tuple[str, ...],
     has_sink: bool,
+    allow_unauthenticated: bool,
     names: tuple[str, ...],
 ) -> None:
     """Write what a cluster needs, for its API servers and for Lanner, into a folder.
@@ -98,8 +100,16 @@ def init(
             source_ranges=sources,
         )
         _check(setup)
-        if urlsplit(url).scheme == "https" and not client_cert and not has_sink:  # a dynamic sink proves nothing
-            setup = replace(setup, token=token_hex(32))
+        if distribution == "talos" and not setup.is_local and not (client_cert or token_file or has_sink):
+            help_text = "give `--token-file`, or `--client-cert` and `--client-key`"
+            raise Failure("all on a node of Talos could read a token in its machine configuration", help_text)
+        if has_sink:
+            _check_sink(setup, is_open_wanted=allow_unauthenticated)
+        elif allow_unauthenticated:
+            raise Failure("`--allow-unauthenticated` is for `--audit-sink` alone", "leave it out: a token is made")
+        if not setup.is_local:
+            is_asked = not client_cert and not has_sink  # a dynamic sink proves nothing
+            setup = replace(setup, token=token_hex(32) if is_asked else "", metrics_token=token_hex(32))
         console = Console()
         rules = enabled_rules(rules_files, console)
         generated = generate_policy(rules, secret_bodies=secret_bodies, patch_bodies=not no_patch_bodies)
@@ -174,6 +184,23 @@ def _check(setup: Setup) -> None:
             ip_network(each)
         except ValueError:
             raise Failure(f"`{each}` is not a network", "write it as `10.0.0.0/24`") from None
+
+
+def _check_sink(setup: Setup, *, is_open_wanted: bool) -> None:
+    """See that a dynamic sink, which can prove nothing, is let in beyond loopback only because that is wanted.
+
+    Raises:
+        Failure: It is not, or it is not said where it posts from.
+    """
+    if setup.is_local:
+        return
+    if setup.client_certificate or setup.token_file:
+        raise Failure("a dynamic sink can send neither certificate nor token", "leave these options out")
+    if not is_open_wanted or not setup.source_ranges:
+        help_text = (
+            "leave `--url` out, which keeps it on loopback, or add `--allow-unauthenticated` and `--from NETWORK`"
+        )
+        raise Failure(f"a dynamic sink cannot prove to `{setup.url}` who posts", help_text)
 
 
 def _write(folder: Path, files: Files, *, force: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -121,7 +121,28 @@ def _configured(settings: Settings) -> Iterator[Place]:
         options = _DEFAULTS
         if settings.audit_certificate:
             options = msgspec.structs.replace(options, ssl_certificate=settings.audit_certificate)
-        yield Place(_WEBSERVER, settings.audit_endpoint, options=options, is_wanted=True)
+        found = Place(_WEBSERVER, settings.audit_endpoint, options=options, is_wanted=True)
+        yield _asking(found, settings.config.webserver.token_file if settings.config else "")
+
+
+def _asking(place: Place, token_file: str) -> Place:
+    """The web server's place for posts; where it asks for tokens it does so for posts too.
+
+    Raises:
+        Failure: Other machines reach it over HTTP, over which an API server sends no token.
+    """
+    options = msgspec.structs.replace(place.options, token_file=token_file)
+    webhook = k8saudit.listening(place.open_params, options)
+    if webhook is None or not token_file:
+        return place
+    if webhook.is_tls:
+        return replace(place, options=options)
+    if webhook.is_loopback:
+        return place
+    raise Failure(
+        f"`webserver.token_file` cannot guard posts at `{place.open_params}`: API servers send tokens over https only",
+        "set `webserver.ssl_enabled`, or take posts by an entry of `sources`, with `tokenFile` or `clientCA`",
+    )
 
 
 def place_of_plugin(loaded: LoadedPlugin) -> Place:

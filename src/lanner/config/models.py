@@ -156,7 +156,7 @@ class Webserver(Section, frozen=True):
     ssl_enabled: Annotated[bool, used("Whether the server speaks HTTPS.")] = False
     ssl_certificate: Annotated[str, used("PEM file with certificate and key.")] = "/etc/falco/falco.pem"
     token_file: Annotated[
-        str, used("File of bearer tokens, one of which `/metrics` and `/versions` then ask for (Lanner's own).")
+        str, used("File of bearer tokens, one of which `/metrics`, `/versions` and posts then ask for (Lanner's own).")
     ] = ""
 
 

@@ -21,11 +21,15 @@ _LOG = logging.getLogger(__name__)
 METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _JSON = b"application/json"
 _UNAUTHORIZED = 401
+_FORBIDDEN = 403
 _NOT_FOUND = 404
 _NOT_ALLOWED = 405
 
 Answer = tuple[int, bytes, bytes]
 """Status, content type, body."""
+
+_ELSEWHERE: Answer = (_FORBIDDEN, b"text/plain", b"")
+"""For other hosts, where no token could be asked for."""
 
 _DENIED: Answer = (_UNAUTHORIZED, b"text/plain", b"")
 
@@ -53,8 +57,10 @@ def endpoints(plan: WebPlan, snapshot: Callable[[], Snapshot], versions: Mapping
             body["blind"] = list(found.sight.blind)
         return (200 if found.is_ready else 503), _JSON, msgspec.json.encode(body)
 
+    has_tokens = bool(plan.token_file)
+
     def trusted(answer: Callable[[], Answer]) -> Callable[[bool], Answer]:
-        return lambda is_trusted: answer() if is_trusted else _DENIED
+        return lambda is_trusted: answer() if is_trusted else _DENIED if has_tokens else _ELSEWHERE
 
     answers: dict[str, Callable[[bool], Answer]] = {
         plan.health_path: lambda is_trusted: (200, _JSON, b'{"status": "ok"}'),
@@ -62,7 +68,8 @@ def endpoints(plan: WebPlan, snapshot: Callable[[], Snapshot], versions: Mapping
         "/versions": trusted(lambda: (200, _JSON, msgspec.json.encode(dict(versions)))),
     }
     if plan.has_metrics:
-        answers["/metrics"] = trusted(lambda: (200, METRICS_TYPE, metrics_text(snapshot())))
+        metrics: Callable[[], Answer] = lambda: (200, METRICS_TYPE, metrics_text(snapshot()))  # noqa: E731 - as above
+        answers["/metrics"] = trusted(metrics) if has_tokens else lambda is_trusted: metrics()
     return {path: _app(answer, guard) for path, answer in answers.items()}
 
 
@@ -86,6 +93,10 @@ def _app(answer: Callable[[bool], Answer], guard: Guard) -> ASGIApp:
 
 
 def _is_trusted(scope: Scope, guard: Guard) -> bool:
+    """Whether it has a token; where none is asked for, whether it is on this host."""
+    if not guard.access.asks:
+        address = peer_of(scope).address
+        return address is None or address.is_loopback
     try:
         guard.check(peer_of(scope), authorization_of(scope))
     except Denied:

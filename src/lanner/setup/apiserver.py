@@ -16,6 +16,7 @@ from lanner.setup.model import Files, Setup, to_yaml
 POLICY = "audit-policy.yaml"
 WEBHOOK = "webhook.yaml"
 TOKEN = "token"  # noqa: S105 - the name of a file
+_KEEP = "nobody but the API server is to read it"
 _KUBERNETES = "/etc/kubernetes/lanner"
 
 BATCH: Mapping[str, str] = {
@@ -32,7 +33,13 @@ def apiserver_files(distribution: str, setup: Setup) -> Files:
     """The files for the API servers of a distribution."""
     made = DISTRIBUTIONS[distribution](setup)
     token = {TOKEN: f"{setup.token}\n"} if setup.token and setup.token_file else {}
-    return {POLICY: setup.policy, WEBHOOK: _webhook(setup), **token, **made}
+    files = {POLICY: setup.policy, WEBHOOK: to_yaml(webhook_object(setup)), **made}
+    return {name: _warned(text, setup) for name, text in files.items()} | token
+
+
+def _warned(text: str, setup: Setup) -> str:
+    """A file, with a line at its head where it holds the token."""
+    return f"# It holds a secret: {_KEEP}.\n{text}" if setup.token and setup.token in text else text
 
 
 def flags(folder: str) -> dict[str, str]:
@@ -68,11 +75,6 @@ def _user(setup: Setup) -> dict[str, str]:
         "token": "" if setup.token_file else setup.token,
     }
     return {key: value for key, value in user.items() if value}
-
-
-def _webhook(setup: Setup) -> str:
-    head = "It holds a secret: nobody but the API server is to read it." if "token" in _user(setup) else ""
-    return to_yaml(webhook_object(setup), head=head)
 
 
 def _mounted(setup: Setup, folder: str) -> list[str]:
@@ -196,7 +198,7 @@ def _kops(setup: Setup) -> Files:
     values = {names[name]: int(value) if value.isdecimal() else value for name, value in flags(folder).items()}
     assets = [
         {"name": name.removesuffix(".yaml"), "path": f"{folder}/{name}", "roles": ["ControlPlane"], "content": text}
-        for name, text in ((POLICY, setup.policy), (WEBHOOK, _webhook(setup)))
+        for name, text in ((POLICY, setup.policy), (WEBHOOK, to_yaml(webhook_object(setup))))
     ]
     return {
         "kops.yaml": to_yaml(
@@ -218,7 +220,7 @@ def _talos(setup: Setup) -> Files:
                 "machine": {
                     "files": [
                         {
-                            "content": _webhook(setup),
+                            "content": to_yaml(webhook_object(setup)),
                             "permissions": 0o644,
                             "path": f"{folder}/{WEBHOOK}",
                             "op": "create",

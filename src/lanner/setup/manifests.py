@@ -16,17 +16,21 @@ _PORT = 9765
 _LABELS = {"app.kubernetes.io/name": "lanner"}
 _USER = 65532
 _CLIENT_CA = "client-ca.pem"
+_STATE = "/var/lib/lanner"
+_STATE_SIZE = "2Gi"
+"""Of the store, 1 GiB unless configured otherwise, and what it writes ahead."""
+_MONITORING = {"kubernetes.io/metadata.name": "monitoring"}
 
 
 def manifest_files(setup: Setup) -> Files:
     """The manifests, in the order in which they are to be created."""
     parts = [_namespace(setup), _config(setup), _workload(setup)]
+    head = "kubectl apply -f kubernetes.yaml"
     if not setup.is_local:
         parts += [_service(setup), _network_policy(setup)]
-    head = "kubectl apply -f kubernetes.yaml"
-    if setup.token:
-        parts.insert(1, _token(setup))
-        head += "\nIt holds a secret: the token that the API servers send."
+        parts[1:1] = [_tokens(setup), _claim(setup)]
+        head += "\nIt holds secrets: the token for the metrics"
+        head += ", and the one that the API servers send." if setup.token else "."
     if urlsplit(setup.url).scheme == "https":
         head += "\nFirst: a Secret `lanner-tls` whose key `tls.pem` holds the certificate and its key"
         head += (
@@ -51,25 +55,42 @@ def config_object(setup: Setup) -> dict[str, Any]:
     """Lanner's configuration."""
     found = urlsplit(setup.url)
     host = "127.0.0.1" if setup.is_local else "0.0.0.0"  # noqa: S104 - in a pod, behind TLS and a NetworkPolicy
-    plugin: dict[str, Any] = {"name": "k8saudit", "open_params": f"{found.scheme}://{host}:{_PORT}{found.path or '/'}"}
+    source: dict[str, Any] = {
+        "name": "kubernetes",
+        "open_params": f"{found.scheme}://{host}:{_PORT}{found.path or '/'}",
+    }
     if found.scheme == "https":
-        plugin["init_config"] = {"sslCertificate": "/etc/lanner-tls/tls.pem"}
+        source["init_config"] = {"sslCertificate": "/etc/lanner-tls/tls.pem"}
         if setup.client_certificate:
-            plugin["init_config"]["clientCA"] = f"/etc/lanner-tls/{_CLIENT_CA}"
+            source["init_config"]["clientCA"] = f"/etc/lanner-tls/{_CLIENT_CA}"
         if setup.token:
-            plugin["init_config"]["tokenFile"] = f"{_MOUNTS['token']}/tokens"
+            source["init_config"]["tokenFile"] = f"{_MOUNTS['token']}/tokens"
+    is_open = found.scheme == "https" and not setup.client_certificate and not setup.token
+    if is_open:  # a dynamic sink: nobody proves who it is, so that nothing but networks can be asked for
+        source["init_config"]["allowedNetworks"] = list(setup.source_ranges)
+    web: dict[str, Any] = {"enabled": True, "listen_port": HEALTH_PORT, "listen_address": host}
+    if not setup.is_local:
+        web |= {"prometheus_metrics_enabled": True, "token_file": f"{_MOUNTS['token']}/metrics"}
     return {
-        "plugins": [plugin],
-        "load_plugins": ["k8saudit", "json"],
+        **({"allow_unauthenticated": True} if is_open else {}),
+        "sources": [source],
         "json_output": True,
         "stdout_output": {"enabled": True},
-        "webserver": {"enabled": True, "listen_port": HEALTH_PORT, "listen_address": host},
+        "webserver": web,
     }
 
 
-def _token(setup: Setup) -> dict[str, Any]:
-    data = {"tokens": f"api-server {setup.token}\n"}
+def _tokens(setup: Setup) -> dict[str, Any]:
+    data = {"metrics": f"metrics {setup.metrics_token}\n"}
+    if setup.token:
+        data["tokens"] = f"api-server {setup.token}\n"
     return {"apiVersion": "v1", "kind": "Secret", "metadata": _meta(setup, name="lanner-token"), "stringData": data}
+
+
+def _claim(setup: Setup) -> dict[str, Any]:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": _STATE_SIZE}}}
+    meta = _meta(setup, name="lanner-state")
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": spec}
 
 
 def _config(setup: Setup) -> dict[str, Any]:
@@ -90,26 +111,51 @@ def _workload(setup: Setup) -> dict[str, Any]:
         "containers": [_container(setup)],
         "volumes": _volumes(setup),
     }
-    spec = {"selector": {"matchLabels": _LABELS}, "template": {"metadata": {"labels": _LABELS}, "spec": pod}}
+    spec: dict[str, Any] = {
+        "selector": {"matchLabels": _LABELS},
+        "template": {"metadata": {"labels": _LABELS}, "spec": pod},
+    }
     if setup.is_local:
         role = "node-role.kubernetes.io/control-plane"
         pod["hostNetwork"] = True
+        pod["initContainers"] = [_preparing(setup)]
         pod["priorityClassName"] = "system-node-critical"
         pod["nodeSelector"] = {role: ""}
         pod["tolerations"] = [{"key": role, "operator": "Exists", "effect": "NoSchedule"}]
         return {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": _meta(setup), "spec": spec}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": _meta(setup), "spec": {"replicas": 1, **spec}}
+    # A new pod beside the old one could not have the store, nor the volume from another node.
+    spec |= {"replicas": 1, "strategy": {"type": "Recreate"}}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": _meta(setup), "spec": spec}
+
+
+def _preparing(setup: Setup) -> dict[str, Any]:
+    """What gives a folder of the node, which is made for root, to Lanner's user alone."""
+    program = f"import os; os.chmod({_STATE!r}, 0o700); os.chown({_STATE!r}, {_USER}, {_USER})"
+    return {
+        "name": "state",
+        "image": setup.image,
+        "command": ["python3", "-c", program],
+        "securityContext": {
+            "runAsNonRoot": False,
+            "runAsUser": 0,
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"], "add": ["CHOWN", "FOWNER"]},
+        },
+        "volumeMounts": [{"name": "state", "mountPath": _STATE}],
+    }
 
 
 def _container(setup: Setup) -> dict[str, Any]:
     mounts = [{"name": each["name"], "mountPath": _MOUNTS[each["name"]]} for each in _volumes(setup)]
     for mount in mounts:
-        if mount["name"] != "tmp":
+        if mount["name"] not in ("tmp", "state"):
             mount["readOnly"] = True
     return {
         "name": "lanner",
         "image": setup.image,
         "args": ["run", "-c", "/etc/lanner/lanner.yaml"],
+        "env": [{"name": "LANNER_STATE_DIR", "value": f"{_STATE}/state"}],
         "ports": [{"name": "audit", "containerPort": _PORT}, {"name": "health", "containerPort": HEALTH_PORT}],
         "startupProbe": {**_probe("/healthz", setup), "failureThreshold": 30, "periodSeconds": 2},
         "livenessProbe": _probe("/healthz", setup),
@@ -131,7 +177,13 @@ def _probe(path: str, setup: Setup) -> dict[str, Any]:
     return {"httpGet": get, "periodSeconds": 10, "timeoutSeconds": 3}
 
 
-_MOUNTS = {"config": "/etc/lanner", "tmp": "/tmp", "tls": "/etc/lanner-tls", "token": "/etc/lanner-token"}  # noqa: S108 - a volume of the pod's own
+_MOUNTS = {
+    "config": "/etc/lanner",
+    "tmp": "/tmp",  # noqa: S108 - a volume of the pod's own
+    "state": _STATE,
+    "tls": "/etc/lanner-tls",
+    "token": "/etc/lanner-token",
+}
 
 
 def _volumes(setup: Setup) -> list[dict[str, Any]]:
@@ -141,7 +193,10 @@ def _volumes(setup: Setup) -> list[dict[str, Any]]:
     ]
     if urlsplit(setup.url).scheme == "https":
         found.append({"name": "tls", "secret": {"secretName": "lanner-tls", "defaultMode": 0o440}})
-    if setup.token:
+    if setup.is_local:
+        found.append({"name": "state", "hostPath": {"path": _STATE, "type": "DirectoryOrCreate"}})
+    else:
+        found.append({"name": "state", "persistentVolumeClaim": {"claimName": "lanner-state"}})
         found.append({"name": "token", "secret": {"secretName": "lanner-token", "defaultMode": 0o440}})
     return found
 
@@ -163,6 +218,10 @@ def _network_policy(setup: Setup) -> dict[str, Any]:
     audit: dict[str, Any] = {"ports": [{"port": "audit", "protocol": "TCP"}]}
     if setup.source_ranges:
         audit["from"] = [{"ipBlock": {"cidr": each}} for each in setup.source_ranges]
-    health = {"ports": [{"port": "health", "protocol": "TCP"}]}
+    # The kubelet's probes come from the node, which is let in whatever stands here.
+    health = {
+        "ports": [{"port": "health", "protocol": "TCP"}],
+        "from": [{"namespaceSelector": {"matchLabels": _MONITORING}}],
+    }
     spec = {"podSelector": {"matchLabels": _LABELS}, "policyTypes": ["Ingress"], "ingress": [audit, health]}
     return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": _meta(setup), "spec": spec}

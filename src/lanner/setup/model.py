@@ -24,6 +24,7 @@ class Setup:
         url: Where the API servers post; `LOOPBACK` for a Lanner beside each of them.
         ca: The CA's certificate, client certificate, client key and token: paths on the machines of the API servers.
         token: A bearer token that the API servers send and Lanner knows; empty: none.
+        metrics_token: A bearer token that opens Lanner's metrics; not for a Lanner beside each API server.
         image: Of the container.
         namespace: That Lanner runs in.
         source_ranges: The networks that the API servers post from.
@@ -38,6 +39,7 @@ class Setup:
     client_key: str | None = None
     token_file: str | None = None
     token: str = field(default="", repr=False)
+    metrics_token: str = field(default="", repr=False)
     image: str = "lanner:latest"
     namespace: str = "lanner"
     source_ranges: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from lanner.cli.settings import Settings
 from lanner.compiler.load import load
 from lanner.compiler.ruleset import compile_rules
 from lanner.config.load import load_config
-from lanner.config.models import Config
+from lanner.config.models import Config, Webserver
 from lanner.config.standing import without_effect
 from lanner.diagnostics import SourceFile
 from lanner.sources.plugin import Start
@@ -221,6 +221,19 @@ def test_the_old_web_server_is_a_source() -> None:
     [place] = choose_places(None, Settings(audit_endpoint="https://0.0.0.0:1/x", audit_certificate="c.pem"))
     assert (place.open_params, place.options.ssl_certificate, place.is_wanted) == ("https://0.0.0.0:1/x", "c.pem", True)
     assert [place.open_params for place in choose_places(None, Settings())] == [DEFAULT_SOURCE]
+
+
+def test_tokens_of_the_old_web_server_are_asked_of_posts_too_where_an_api_server_can_send_them() -> None:
+    config = Config(webserver=Webserver(enabled=True, token_file="tokens"))
+
+    def asked(endpoint: str) -> str:
+        [place] = choose_places(None, Settings(audit_endpoint=endpoint, config=config))
+        return str(place.options.token_file)
+
+    assert asked("https://0.0.0.0:1/x") == "tokens"
+    assert not asked("http://127.0.0.1:1/x")
+    with pytest.raises(Failure, match="cannot guard posts"):
+        asked("http://0.0.0.0:1/x")
 
 
 def test_all_sources_that_are_configured_give_events(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import ssl
 import stat
@@ -34,6 +35,8 @@ TLS = [
     "--url", "https://10.96.0.50:8443/k8s-audit", "--ca", "/etc/pki/ca.crt", "--client-cert", "/etc/pki/c.crt",
     "--client-key", "/etc/pki/c.key", "--from", "10.0.0.0/24",
 ]  # fmt: skip
+
+HTTPS = ["--url", "https://10.96.0.9:443/k8s-audit", "--ca", "/opt/pki/ca.crt"]
 
 
 def documents(path: Path) -> list[dict[str, Any]]:
@@ -264,6 +267,11 @@ def test_files_are_for_their_owner_alone(lanner: Lanner, tmp_path: Path, rules: 
         (["--distribution", "k3s", "--url", "https://x", "--ca", "ca.crt"], "is a path on the API servers"),
         (["--distribution", "k3s", "--namespace", "Lanner!"], "is not a namespace's name"),
         (["--distribution", "k3s", "--from", "10.0.0.0/40"], "is not a network"),
+        (["--distribution", "kubeadm", "--audit-sink", *HTTPS], "cannot prove to"),
+        (["--distribution", "kubeadm", "--audit-sink", *HTTPS, "--allow-unauthenticated"], "cannot prove to"),
+        (["--distribution", "kubeadm", "--audit-sink", *TLS, "--allow-unauthenticated"], "neither certificate nor"),
+        (["--distribution", "kubeadm", *HTTPS, "--allow-unauthenticated"], "is for `--audit-sink` alone"),
+        (["--distribution", "talos", *HTTPS], "could read a token in its machine configuration"),
         (["--provider", "gke"], "`project` is not given"),
         (["--provider", "gke", "--name", "colour=red"], "does not name a thing of gke"),
         (["--provider", "gke", "--name", "project=a\nb"], "cannot be printed"),
@@ -285,12 +293,9 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_one_line(lanner: Lanner, tm
     assert ran.err.startswith("error: cannot write")
 
 
-CA = ["--url", "https://10.96.0.9:443/k8s-audit", "--ca", "/opt/pki/ca.crt"]
-
-
 def test_the_folder_of_the_ca_is_mounted_where_that_can_be(lanner: Lanner, tmp_path: Path, rules: Path) -> None:
     def file(distribution: str, name: str) -> Any:
-        return made(lanner, tmp_path / distribution, rules, distribution, *CA)[name][0]
+        return made(lanner, tmp_path / distribution, rules, distribution, *HTTPS)[name][0]
 
     assert "/opt/pki:/opt/pki:ro" in file("rke2", "rke2-config.yaml")["kube-apiserver-extra-mount+"]
     volumes = file("kubeadm", "kubeadm-v1beta4.yaml")["apiServer"]["extraVolumes"]
@@ -305,15 +310,12 @@ def test_the_folder_of_the_ca_is_mounted_where_that_can_be(lanner: Lanner, tmp_p
 def test_where_only_one_folder_is_seen_the_head_says_so(
     lanner: Lanner, tmp_path: Path, rules: Path, distribution: str, name: str
 ) -> None:
-    made(lanner, tmp_path / "with", rules, distribution, *CA)
+    made(lanner, tmp_path / "with", rules, distribution, *HTTPS)
     made(lanner, tmp_path / "without", rules, distribution)
     line = "alone: put /opt/pki/ca.crt there.\n"
     assert line in (tmp_path / "with" / name).read_text()
     assert "alone" not in (tmp_path / "without" / name).read_text()
     assert all(text.startswith("#") for text in (tmp_path / "with" / name).read_text().splitlines()[:2])
-
-
-HTTPS = ["--url", "https://10.96.0.9:443/k8s-audit", "--ca", "/opt/pki/ca.crt"]
 
 
 @pytest.mark.parametrize(
@@ -334,13 +336,14 @@ def test_kubeconfig_and_configuration_fit_together_and_let_nobody_else_in(
     ca, clients = trustme.CA(), trustme.CA()
     ca.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "tls.pem"))
     clients.cert_pem.write_to_path(str(tmp_path / "client-ca.pem"))
-    if "Secret" in parts:
-        (tmp_path / "tokens").write_text(parts["Secret"]["stringData"]["tokens"])
+    for name, tokens in parts["Secret"]["stringData"].items():
+        (tmp_path / name).write_text(tokens)
     config = tmp_path / "lanner.yaml"
     config.write_text(re.sub(r"/etc/lanner-\w+/", f"{tmp_path}/", text).replace("0.0.0.0:9765", "localhost:0"))
     loaded = load_config(str(config), environment={})
     assert not loaded.diagnostics
     [plugin] = loaded.plugins.sources
+    assert plugin.is_own  # so that nothing is open because a key of Falco's says so
     webhook = k8saudit.listening(plugin.open_params, plugin.options)
     assert webhook is not None
     assert replace(webhook, host="").is_guarded
@@ -365,6 +368,71 @@ def test_kubeconfig_and_configuration_fit_together_and_let_nobody_else_in(
             assert (await webhooks.send(port, webhooks.request(), stranger)).startswith(b"HTTP/1.1 401 ")
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("more", [[], TLS], ids=["loopback", "tls"])
+def test_alerts_outlive_the_pod(lanner: Lanner, tmp_path: Path, rules: Path, more: list[str]) -> None:
+    parts = {each["kind"]: each for each in made(lanner, tmp_path / "out", rules, "k3s", *more)["kubernetes.yaml"]}
+    workload = parts["Deployment" if more else "DaemonSet"]["spec"]
+    pod = workload["template"]["spec"]
+    (container,) = pod["containers"]
+    [variable] = container["env"]
+    [mount] = [each for each in container["volumeMounts"] if each["name"] == "state"]
+    [volume] = [each for each in pod["volumes"] if each["name"] == "state"]
+    assert variable["name"] == "LANNER_STATE_DIR"
+    assert variable["value"].startswith(f"{mount['mountPath']}/")
+    assert not mount.get("readOnly")
+    if more:
+        assert volume["persistentVolumeClaim"]["claimName"] == parts["PersistentVolumeClaim"]["metadata"]["name"]
+        assert workload["strategy"] == {"type": "Recreate"}
+        return
+    assert volume["hostPath"] == {"path": "/var/lib/lanner", "type": "DirectoryOrCreate"}
+    [preparing] = pod["initContainers"]
+    *shell, program = preparing["command"]
+    folder = tmp_path / "state"
+    folder.mkdir()
+    here = program.replace("/var/lib/lanner", str(folder)).replace("65532", str(os.getuid()))
+    subprocess.run([*shell, here], check=True)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_metrics_and_what_lanner_waits_for_are_not_for_all_of_the_cluster(
+    lanner: Lanner, tmp_path: Path, rules: Path
+) -> None:
+    parts = {each["kind"]: each for each in made(lanner, tmp_path / "out", rules, "k3s", *TLS)["kubernetes.yaml"]}
+    config = yaml.safe_load(parts["ConfigMap"]["data"]["lanner.yaml"])
+    assert config["webserver"]["token_file"] == "/etc/lanner-token/metrics"
+    assert len(parts["Secret"]["stringData"]["metrics"].split()[1]) == 64
+    health = [each for each in parts["NetworkPolicy"]["spec"]["ingress"] if each["ports"][0]["port"] == "health"]
+    assert [each["from"] for each in health] == [
+        [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+    ]
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_each_file_that_holds_a_token_says_so_at_its_head(
+    lanner: Lanner, tmp_path: Path, rules: Path, distribution: str
+) -> None:
+    more = ["--token-file", "/opt/pki/token"] if distribution == "talos" else []
+    made(lanner, tmp_path / "out", rules, distribution, *HTTPS, *more)
+    texts = {path.name: path.read_text() for path in (tmp_path / "out").iterdir()}
+    tokens = set(re.findall(r"\b[0-9a-f]{64}\b", "".join(texts.values())))
+    assert tokens
+    for name, text in texts.items():
+        if any(token in text for token in tokens) and name != "token":
+            comments = "".join(line for line in text.splitlines() if line.startswith("#"))
+            assert "It holds a secret" in comments or "It holds secrets" in comments, name
+
+
+def test_an_open_listener_for_a_dynamic_sink_is_only_made_when_that_is_said(
+    lanner: Lanner, tmp_path: Path, rules: Path
+) -> None:
+    asked = ["--audit-sink", *HTTPS, "--allow-unauthenticated", "--from", "10.0.0.0/24"]
+    files = made(lanner, tmp_path / "out", rules, "kubeadm", *asked)
+    [text] = [each["data"]["lanner.yaml"] for each in files["kubernetes.yaml"] if each["kind"] == "ConfigMap"]
+    config = yaml.safe_load(text)
+    assert config["allow_unauthenticated"] is True
+    assert config["sources"][0]["init_config"]["allowedNetworks"] == ["10.0.0.0/24"]
 
 
 def test_each_cluster_gets_a_token_of_its_own(lanner: Lanner, tmp_path: Path, rules: Path) -> None:
