@@ -95,7 +95,7 @@ def test_only_who_proves_to_be_allowed_is_evaluated(start: Start, cluster: Clust
     with cluster.client("kube-apiserver-1", trustme.CA()) as forged, pytest.raises(httpx.TransportError):
         forged.post(posts, content=event("forger"), headers=good)
     with cluster.client("kube-apiserver-1") as known:
-        assert known.post(posts, content=event("real"), headers=good).status_code == 200
+        assert known.post(posts, content=event("real again"), headers=good).status_code == 200
     assert httpx.get(f"{health}/metrics").status_code == 401
     assert program.stop(signal.SIGTERM) == 0
     alerts = [json.loads(line) for line in program.out.read_bytes().splitlines()]

@@ -31,9 +31,15 @@ MIN_TOKEN = 16
 """Characters of the shortest token; shorter ones could be guessed."""
 
 _MAX_TOKENS = 1000
+_MAPPED = 96
+"""Bits before an IPv4 address in IPv6."""
+
 _MAX_FILE = 1 << 20
 _TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]+=*")
 _NAME = re.compile(r"[A-Za-z0-9._@:-]{1,100}")
+_SPECIAL = re.compile(r"[?\[]")
+"""What `fnmatch` would not take for itself."""
+
 _SUBJECT = {"commonName": "CN", "organizationName": "O"}
 _ALTERNATIVE = {"DNS": "DNS", "IP Address": "IP", "URI": "URI", "email": "email"}
 
@@ -117,7 +123,8 @@ class Client:
     def fits(self, names: Iterable[str], address: Address | None) -> bool:
         """Whether a client with these names, at this address, is meant."""
         is_near = not self.networks or is_within(address, self.networks)
-        return is_near and any(fnmatchcase(name, self.pattern) for name in names)
+        pattern = _SPECIAL.sub("[\\g<0>]", self.pattern)
+        return is_near and any(fnmatchcase(name, pattern) for name in names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,9 +301,13 @@ def network_of(text: str) -> Network:
         ValueError: It is none; the text says so, and what to write.
     """
     try:
-        return ipaddress.ip_network(text.strip())
+        found = ipaddress.ip_network(text.strip())
     except ValueError:
         raise ValueError(f"`{text}` is no network; write it like `10.0.0.0/24`, with no bit set beyond") from None
+    mapped = found.network_address.ipv4_mapped if isinstance(found, ipaddress.IPv6Network) else None
+    if mapped is None or found.prefixlen < _MAPPED:
+        return found
+    return ipaddress.ip_network((mapped, found.prefixlen - _MAPPED))  # as addresses of peers are told
 
 
 def client_of(text: str) -> Client:

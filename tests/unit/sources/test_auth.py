@@ -15,7 +15,8 @@ from lanner.sources.auth import (
     Guard,
     Peer,
     address_of,
-    certificate_of,
+    client_of,
+    is_within,
     client_of,
     network_of,
     read_tokens,
@@ -275,3 +276,16 @@ def test_addresses_are_told_as_they_are_in_networks() -> None:
     assert address_of("::ffff:10.0.0.1") == ipaddress.ip_address("10.0.0.1")
     assert address_of("fe80::1%eth0") == ipaddress.ip_address("fe80::1")
     assert address_of("socket") is None
+
+
+def test_only_a_star_is_special_in_who_is_allowed() -> None:
+    for text in ("CN:api-?", "CN:api-[12]", "CN:[!x]pi-1"):
+        assert not client_of(text).fits(["CN:api-1"], None), text
+        assert client_of(text).fits([text], None)
+    assert client_of("CN:api-*").fits(["CN:api-1"], None)
+
+
+def test_a_network_of_ipv4_in_ipv6_is_that_of_ipv4() -> None:
+    assert network_of("::ffff:10.0.0.0/104") == network_of("10.0.0.0/8")
+    assert is_within(address_of("::ffff:10.1.2.3"), [network_of("::ffff:10.0.0.0/104")])
+    assert is_within(address_of("::1"), [network_of("::/0")])
