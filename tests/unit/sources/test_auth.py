@@ -15,9 +15,9 @@ from lanner.sources.auth import (
     Guard,
     Peer,
     address_of,
+    certificate_of,
     client_of,
     is_within,
-    client_of,
     network_of,
     read_tokens,
 )
