@@ -147,14 +147,16 @@ az monitor diagnostic-settings create --name lanner --resource "$cluster_id" --e
   --event-hub-rule "$rule" --logs '[{"category":"kube-audit","enabled":true}]'
 
 az storage account create --resource-group "$group" --name "$storage" --location "$location" --sku Standard_LRS
-az storage container create --account-name "$storage" --name "$container" --auth-mode login
 
-# Lanner takes two secrets from its environment. These commands print them, in this order:
-echo "AZURE_EVENTHUB and AZURE_STORAGE for Lanner's environment:"
-az eventhubs namespace authorization-rule keys list --resource-group "$group" --namespace-name "$hub_namespace" \\
-  --name lanner --query primaryConnectionString --output tsv
-az storage account show-connection-string --resource-group "$group" --name "$storage" --query connectionString \\
-  --output tsv
+# Lanner takes two secrets from its environment. They go into a file that nobody else can read.
+umask 077
+hub_key=$(az eventhubs namespace authorization-rule keys list --resource-group "$group" \\
+  --namespace-name "$hub_namespace" --name lanner --query primaryConnectionString --output tsv)
+AZURE_STORAGE_CONNECTION_STRING=$(az storage account show-connection-string --resource-group "$group" \\
+  --name "$storage" --query connectionString --output tsv)
+export AZURE_STORAGE_CONNECTION_STRING
+az storage container create --name "$container"
+printf "AZURE_EVENTHUB='%s'\\nAZURE_STORAGE='%s'\\n" "$hub_key" "$AZURE_STORAGE_CONNECTION_STRING" > aks.env
 """
 
 _OVH = """\

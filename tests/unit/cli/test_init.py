@@ -470,3 +470,25 @@ def test_the_script_for_eks_enables_the_log_where_it_is_not_and_allows_reading_i
     assert "--service-account lanner --role-arn arn:aws:iam::1:role/r" in asked
     policy = json.loads((tmp_path / "out" / "eks-policy.json").read_text())
     assert policy["Statement"][0]["Action"] == ["logs:DescribeLogStreams", "logs:FilterLogEvents"]
+
+
+def test_the_commands_for_aks_show_no_secret_and_write_them_for_their_owner_alone(
+    lanner: Lanner, tmp_path: Path
+) -> None:
+    named = [each for name in NAMES["aks"] for each in ("--name", name)]
+    assert lanner("init", "--provider", "aks", *named, "--output", tmp_path / "out").code == 0
+    answers = 'case "$*" in *hunter2*) exit 9;; *onnection*) echo "Endpoint=hunter2;";; esac'
+    (tmp_path / "az").write_text(f"#!/bin/sh\n{answers}\n")
+    (tmp_path / "az").chmod(0o755)
+    ran = subprocess.run(
+        ["/bin/sh", "aks.sh"],
+        cwd=tmp_path / "out",
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    written = tmp_path / "out" / "aks.env"
+    assert written.read_text() == "AZURE_EVENTHUB='Endpoint=hunter2;'\nAZURE_STORAGE='Endpoint=hunter2;'\n"
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
+from azure.eventhub.aio import CheckpointStore
 
 from lanner.plugins.aks.clients import Clients, connected
 from lanner.plugins.aks.options import Options
@@ -26,7 +26,15 @@ async def findings(options: Options) -> Sequence[Finding]:
         SourceError: The clients cannot be made.
     """
     async with connected(options) as clients:
-        return [await _find_hub(clients, options), *await _find_container(clients, options)]
+        return [await _find_hub(clients, options), *await _find_container(clients, options), *_find_limit(options)]
+
+
+def _find_limit(options: Options) -> Sequence[Finding]:
+    limit = options.rate_limit_events_per_second
+    if not limit:
+        return []
+    text = f"at most {limit:g} records are read in a second; a cluster that has more falls behind"
+    return [Finding("limit", True, text, "set `rate_limit_events_per_second` to 0")]
 
 
 async def _find_hub(clients: Clients, options: Options) -> Finding:
@@ -56,7 +64,7 @@ async def _find_container(clients: Clients, options: Options) -> Sequence[Findin
     return [Finding(subject, True, f"has checkpoints of {len(kept)} partitions, and can be written")]
 
 
-async def _can_write(checkpoints: BlobCheckpointStore, place: dict[str, str]) -> bool:
+async def _can_write(checkpoints: CheckpointStore, place: dict[str, str]) -> bool:
     """Try to claim what nobody can claim: a partition that does not exist, in a state that it never had.
 
     That is refused for its state when writing is allowed; for want of permission it fails, and what was asked for is

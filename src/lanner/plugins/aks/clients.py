@@ -7,13 +7,13 @@ With connection strings, or with a credential of the environment: a workload ide
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from azure.eventhub import TransportType
-from azure.eventhub.aio import EventHubConsumerClient
+from azure.eventhub.aio import CheckpointStore, EventHubConsumerClient
 from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
 
 from lanner.plugins.aks.options import Options
@@ -28,12 +28,44 @@ class Clients:
     """The clients, open."""
 
     hub: EventHubConsumerClient
-    checkpoints: BlobCheckpointStore
+    checkpoints: CheckpointStore
+
+
+class FromStart(CheckpointStore):
+    """A store whose checkpoints count from the first on that is kept through it: each partition begins anew, once."""
+
+    def __init__(self, store: CheckpointStore) -> None:
+        self._store = store
+        self._kept: set[object] = set()
+
+    async def list_checkpoints(self, *place: Any, **options: Any) -> Iterable[dict[str, Any]]:
+        """Those that were kept through this store."""
+        found = await self._store.list_checkpoints(*place, **options)
+        return [each for each in found if each["partition_id"] in self._kept]
+
+    async def update_checkpoint(self, checkpoint: dict[str, Any], **options: Any) -> None:
+        """Keep a checkpoint."""
+        await self._store.update_checkpoint(checkpoint, **options)
+        self._kept.add(checkpoint["partition_id"])
+
+    async def list_ownership(self, *place: Any, **options: Any) -> Iterable[dict[str, Any]]:
+        """Who has which partition."""
+        return await self._store.list_ownership(*place, **options)
+
+    async def claim_ownership(
+        self, ownership_list: Iterable[dict[str, Any]], **options: Any
+    ) -> Iterable[dict[str, Any]]:
+        """Take partitions."""
+        return await self._store.claim_ownership(ownership_list, **options)
 
 
 @asynccontextmanager
-async def connected(options: Options) -> AsyncIterator[Clients]:
+async def connected(options: Options, *, from_start: bool = False) -> AsyncIterator[Clients]:
     """The clients; nothing is asked of Azure yet. They are closed at the end.
+
+    Args:
+        options: Which.
+        from_start: Whether checkpoints that are there do not count.
 
     Raises:
         SourceError: A connection string cannot be used, or the library for credentials is not installed.
@@ -43,8 +75,9 @@ async def connected(options: Options) -> AsyncIterator[Clients]:
     try:
         if not (options.event_hub_namespace_connection_string and options.blob_storage_connection_string):
             credential = _credential()
-        checkpoints = _checkpoints(options, credential)
-        async with checkpoints, _hub(options, credential, checkpoints) as hub:
+        blobs = _checkpoints(options, credential)
+        checkpoints = FromStart(blobs) if from_start else blobs
+        async with blobs, _hub(options, credential, checkpoints) as hub:
             yield Clients(hub, checkpoints)
     finally:
         if credential is not None:
@@ -70,7 +103,7 @@ def _checkpoints(options: Options, credential: Any) -> BlobCheckpointStore:
         raise _unusable("blob_storage_connection_string", "blob_storage_account_url", error) from None
 
 
-def _hub(options: Options, credential: Any, checkpoints: BlobCheckpointStore) -> EventHubConsumerClient:
+def _hub(options: Options, credential: Any, checkpoints: CheckpointStore) -> EventHubConsumerClient:
     given: dict[str, Any] = {
         "checkpoint_store": checkpoints,
         "load_balancing_interval": BALANCE_S,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -12,12 +13,15 @@ from azure.eventhub.aio import PartitionContext
 
 from lanner.plugins.aks.clients import Clients, connected
 from lanner.plugins.aks.options import Options, first_position
-from lanner.sources.base import Handler, finish
+from lanner.sources.base import MIB, Handler, finish
 from lanner.sources.batches import Convert, Message, Piece, cut, hand_over
-from lanner.sources.plugin import Context, Trouble
+from lanner.sources.plugin import Context, Start, Trouble
 
-BATCH = 100
-"""Messages that are taken from a partition at a time, of a mebibyte at most each."""
+BATCH = 8
+"""Messages that are taken from a partition at a time, and read ahead, of a mebibyte at most each."""
+
+IN_HAND_BYTES = 64 * MIB
+"""Bytes of messages that all partitions together may be evaluating; others wait for their turn."""
 
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.5, 30.0
 """Before what was not handled is delivered again."""
@@ -35,6 +39,7 @@ class RateLimit:
     burst: int
     sleep: Sleep = asyncio.sleep
     clock: Callable[[], float] = monotonic
+    on_held: Callable[[], None] = lambda: None
     _left: float = field(init=False)
     _at_s: float = field(init=False)
 
@@ -49,7 +54,30 @@ class RateLimit:
         self._left = min(self._left + (now - self._at_s) * self.per_second, self.burst) - records
         self._at_s = now
         if self._left < 0:
+            self.on_held()
             await self.sleep(-self._left / self.per_second)
+
+
+class Budget:
+    """Bytes that may be in hand at a time. Who asks for more than there are ever gets them when it is alone."""
+
+    def __init__(self, size: int) -> None:
+        self._size = self._left = size
+        self._changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def hold(self, size: int) -> AsyncIterator[None]:
+        """Wait for so many bytes, and give them back at the end."""
+        size = min(size, self._size)
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._left >= size)
+            self._left -= size
+        try:
+            yield
+        finally:
+            async with self._changed:
+                self._left += size
+                self._changed.notify_all()
 
 
 class EventHubSource:
@@ -63,7 +91,10 @@ class EventHubSource:
         self._convert = convert
         self._context = context
         self._sleep = sleep
-        self._rate = RateLimit(options.rate_limit_events_per_second, options.rate_limit_burst, sleep)
+        self._rate = RateLimit(
+            options.rate_limit_events_per_second, options.rate_limit_burst, sleep, on_held=self._on_held
+        )
+        self._budget = Budget(IN_HAND_BYTES)
         self._next: dict[str, int] = {}  # by partition, the sequence number that is expected
         self._at_work: set[asyncio.Task[None]] = set()
         self._is_ending = False
@@ -74,7 +105,7 @@ class EventHubSource:
         Raises:
             SourceError: The clients cannot be made.
         """
-        async with connected(self._options) as clients:
+        async with connected(self._options, from_start=self._context.start is Start.FIRST) as clients:
 
             async def initialize(partition: PartitionContext) -> None:
                 await self._begin(clients, partition)
@@ -113,7 +144,8 @@ class EventHubSource:
         assert task is not None  # noqa: S101 - INVARIANT: a coroutine runs in a task
         self._at_work.add(task)
         try:
-            await self._deal_with(partition, events, handle)
+            async with self._budget.hold(sum(len(_body(event)) for event in events)):
+                await self._deal_with(partition, events, handle)
         finally:
             self._at_work.discard(task)
 
@@ -160,6 +192,11 @@ class EventHubSource:
         if expected is not None and first > expected:
             missing = first - expected
             self._context.tell(Trouble.GAP, f"{name}: {missing} messages were deleted before they were read", 1)
+
+    def _on_held(self) -> None:
+        limit = self._options.rate_limit_events_per_second
+        text = f"the limit of {limit:g} records a second holds events back: set `rate_limit_events_per_second` to 0"
+        self._context.tell(Trouble.RETRY, text, 1)
 
     async def _on_error(self, partition: PartitionContext | None, error: Exception) -> None:
         """What keeps a partition, or all of them, from being read; the client tries again by itself."""

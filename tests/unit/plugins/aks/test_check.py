@@ -30,6 +30,11 @@ def test_what_is_well_is_said_and_nothing_is_left_behind(hub: Hub, storage: Stor
     assert check(hub, storage)[1].text == "has checkpoints of 1 partitions, and can be written"
 
 
+def test_a_rate_limit_is_named_with_what_to_do(hub: Hub, storage: Storage) -> None:
+    found = check(hub, storage, rate_limit_events_per_second=100)[-1]
+    assert (found.subject, found.is_well, found.help) == ("limit", True, "set `rate_limit_events_per_second` to 0")
+
+
 def test_a_token_that_is_refused_is_a_finding(hub: Hub, storage: Storage) -> None:
     hub.refuses_tokens = True
     found = check(hub, storage)

@@ -14,7 +14,7 @@ import pytest
 
 from lanner.plugins.aks import PLUGIN
 from lanner.plugins.aks.options import Options
-from lanner.plugins.aks.source import RateLimit
+from lanner.plugins.aks.source import Budget, RateLimit
 from lanner.sources.base import Delivery, Handler, RejectedDelivery, SourceError
 from lanner.sources.plugin import Context, Start
 from tests.unit.plugins.aks.blobs import CONTAINER, Storage
@@ -290,6 +290,47 @@ def test_a_checkpoint_that_cannot_be_kept_is_told(hub: Hub, storage: Storage) ->
 
     asyncio.run(run_until(options(hub, storage), lambda: bool(run.told("retry")), run, handle))
     assert run.told("retry")[0].startswith("audit/0: the checkpoint is not kept: ")
+
+
+def test_from_the_start_means_whatever_the_checkpoint_says(hub: Hub, storage: Storage) -> None:
+    hub.send(messages("a", 5))
+    first, again = Run(), Run(start=Start.FIRST)
+    asyncio.run(run_until(options(hub, storage), lambda: len(first.events) == 5, first))
+    assert storage.checkpoints == {"0": 4}
+    asyncio.run(run_until(options(hub, storage), lambda: len(again.events) == 5, again))
+    assert again.events == first.events
+
+
+def test_a_limit_that_holds_events_back_is_told(hub: Hub, storage: Storage) -> None:
+    hub.send(messages("a", 5))
+    run = Run()
+    given = options(hub, storage, rate_limit_events_per_second=100, rate_limit_burst=1)
+    asyncio.run(run_until(given, lambda: len(run.events) == 5, run))
+    assert run.told("retry")[0].startswith("the limit of 100 records a second holds events back")
+
+
+def test_partitions_share_the_bytes_that_are_in_hand() -> None:
+    held: list[str] = []
+
+    async def take(budget: Budget, name: str, size: int, gate: asyncio.Event) -> None:
+        async with budget.hold(size):
+            held.append(name)
+            await gate.wait()
+
+    async def scenario() -> None:
+        budget, gate = Budget(10), asyncio.Event()
+        tasks = [
+            asyncio.ensure_future(take(budget, name, size, gate)) for name, size in (("a", 6), ("b", 6), ("c", 99))
+        ]
+        await until(lambda: bool(held))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert held == ["a"]
+        gate.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(scenario())
+    assert sorted(held) == ["a", "b", "c"]
 
 
 def test_the_limit_of_upstream_counts_records_after_a_burst() -> None:
