@@ -20,6 +20,7 @@ from lanner.server.internal import (
     NOT_STORED,
     RELOAD_REFUSED,
     SOURCE_FAILED,
+    STUCK,
     UNSAFE,
     UNUSABLE,
     WORKER_LOST,
@@ -30,6 +31,7 @@ from lanner.server.internal import (
     noticed,
     reload_refused,
     source_failed,
+    stuck,
     unsafe,
     unusable,
     worker_lost,
@@ -72,6 +74,12 @@ TEXTS = {
         "away, or a log was rotated twice while Lanner was down. At most once a minute for each source.",
         "`reason` says what was probably lost, and `times` how often. Look at that time in the provider's own log, or "
         "`lanner scan` the files that are left.",
+    ),
+    STUCK: (
+        "For five minutes a source has got no further, though it tried again and again: a delivery is not taken, a "
+        "file cannot be read, or one of several clusters is refused. Told again every ten minutes.",
+        "`reason` names the delivery or the place. What comes after it waits, and is lost only where its place keeps "
+        "it no longer: end what `reason` tells of.",
     ),
     DENIED: (
         "Five or more requests were refused by a webhook that asks who posts; at most once in ten minutes.",
@@ -199,6 +207,7 @@ def samples() -> Iterator[Alert]:
     yield reload_refused("", None)
     yield source_failed("", "", 1)
     yield events_missing("", "", 1)
+    yield stuck("", "", 1)
     yield denied("", "", 1)
     yield unusable("", "", 1)
     yield not_stored("")

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from lanner.engine.alert import Alert
-from lanner.server.internal import denied, events_missing, unusable
+from lanner.server.internal import denied, events_missing, stuck, unusable
 from lanner.sources.plugin import Trouble
 
 _LOG = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ INTERVAL_S = 60.0
 _LEVELS = {Trouble.IGNORED: logging.INFO}
 """How much a kind matters; all others are warnings."""
 
-_ALERTS = {Trouble.GAP: events_missing, Trouble.DENIED: denied, Trouble.UNUSABLE: unusable}
+_ALERTS = {Trouble.GAP: events_missing, Trouble.STUCK: stuck, Trouble.DENIED: denied, Trouble.UNUSABLE: unusable}
 """What is raised for a kind; for others nothing is."""
 
 

@@ -30,6 +30,8 @@ class Trouble(StrEnum):
     """What came is no event, in whole or in part; the rest is evaluated."""
     RETRY = "retry"
     """The place does not answer; it is asked again."""
+    STUCK = "stuck"
+    """For minutes nothing was taken or could be read, however often it was tried; raises an internal alert."""
     DENIED = "denied"
     """Somebody asked again and again who has not proved to be allowed; raises an internal alert."""
     UNUSABLE = "unusable"
@@ -113,7 +115,7 @@ class Finding:
         subject: What was looked at, such as `subscription projects/p/subscriptions/s`.
         is_well: Whether it is as it must be.
         text: What is so, or what is missing.
-        help: What to do about it, such as the command that gives a permission.
+        help: What to do about it, such as the command that gives a permission; where all is well, what to know.
     """
 
     subject: str

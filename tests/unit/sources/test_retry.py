@@ -119,3 +119,25 @@ def test_what_fails_while_it_is_cancelled_is_not_accounted_for() -> None:
         return log
 
     assert asyncio.run(main()) == []
+
+
+def test_after_minutes_of_failures_it_is_told_that_a_source_is_stuck() -> None:
+    told: list[str] = []
+    now = 0.0
+    failures = iter([OSError(28, "No space left on device")] * 45)
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += 30
+
+    async def handle(delivery: Delivery) -> None:
+        if error := next(failures, None):
+            raise error
+
+    def tell(trouble: Trouble, text: str, times: int = 1) -> None:
+        if trouble is Trouble.STUCK:
+            told.append(text)
+
+    assert asyncio.run(insist(handle, DELIVERY, Context(name="test", tell=tell), sleep, clock=lambda: now))
+    text = "events from `here` are not taken: no space left on device"
+    assert told == [f"for 5 minutes: {text}", f"for 15 minutes: {text}"]

@@ -46,8 +46,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     late: Annotated[
         float,
         Meta(
-            description="How many seconds before the newest event those are looked for that CloudWatch shows late; it "
-            "is done twice in this time (Lanner's own).",
+            description="How many seconds after newer ones an event may appear in CloudWatch and still be found; it is "
+            "looked for twice in this time (Lanner's own).",
             ge=0,
         ),
     ] = 120

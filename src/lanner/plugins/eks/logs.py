@@ -147,6 +147,19 @@ class Logs:
                 return min((entry.at_ms for entry in page.entries), default=end_ms)
             token = page.token
 
+    def has_entry(self, end_ms: int) -> bool:
+        """Whether an entry is there that was made at a time or before.
+
+        Raises:
+            Failure: The request failed.
+        """
+        token = None
+        while True:
+            page = self.page(0, end_ms, token, limit=1)
+            if page.entries or page.token is None:
+                return bool(page.entries)
+            token = page.token
+
     def has_streams(self) -> bool:
         """Whether there is a stream of the audit log.
 

@@ -1,7 +1,8 @@
 """The audit logs of clusters to deliveries: asked for again and again, each event once, with a place that is kept.
 
 A poll asks for all from a little before the newest event on. CloudWatch shows some events late, behind others, so that
-every now and then it looks further back. What was seen before is known by its identity. A checkpoint is, for each
+every now and then it looks back: up to where, at the look back before, no event could be late any more. What was seen
+before is known by its identity. A checkpoint is, for each
 cluster, up to when all was handled; after a restart, a look back hands on events again, whose alerts the store knows.
 """
 
@@ -11,6 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -20,7 +22,7 @@ from lanner.plugins.eks.window import Seen
 from lanner.plugins.texts import Standing, Tells, hand_on
 from lanner.sources.base import Handler, Limits, SourceError, reason_of
 from lanner.sources.plugin import Context, Start, Trouble
-from lanner.sources.retry import pauses
+from lanner.sources.retry import Patience, pauses
 from lanner.sources.several import Several
 
 SLICE_MS = 600_000
@@ -44,7 +46,7 @@ class Pace:
     shift: float
     """How far before its start the first run begins, and a poll before the newest event, but no more than `late`."""
     late: float
-    """How far back is looked for late events, twice in this time."""
+    """How late events are found; twice in this time they are looked for."""
     batch: int
     """How many log events are handed on at a time."""
     page: int | None = None
@@ -114,9 +116,10 @@ class ClusterLog:
         self._several = several
         self._clock = clock
         self._seen = Seen()
-        self._reached_ms = self._first_ms = 0
+        self._reached_ms = self._first_ms = self._final_ms = 0
         self._looked_back_at_s = 0.0
         self._has_begun = False
+        self._is_kept = False
 
     async def run(self, handle: Handler, reached_ms: int | None) -> None:
         """Deliver until cancelled.
@@ -128,11 +131,15 @@ class ClusterLog:
         Raises:
             SourceError: It cannot be read, and neither can any other log of the source.
         """
-        if reached_ms is None:
+        self._is_kept = reached_ms is not None and self._context.start is not Start.FIRST
+        if reached_ms is None and not self._first_ms:
             self._first_ms = int((self._clock() - self._pace.shift) * 1000)
         self._reached_ms = self._first_ms if reached_ms is None else reached_ms
+        # The last look back of the run before may have been so long ago.
+        self._final_ms = self._reached_ms - int((1.5 * self._pace.late + self._pace.interval) * 1000)
         logs: Logs | None = None
         waits = pauses(self._pace.first_pause, self._pace.last_pause)
+        patience = Patience(self._context)
         while True:
             try:
                 if logs is None:
@@ -143,17 +150,27 @@ class ClusterLog:
                     self._several.refused(self._place.group, SourceError(self._place.group, str(error), error.help))
                 pause_s = next(waits)
                 self._context.tell(Trouble.RETRY, f"{self._place.group}: {error}; it is asked again in {pause_s:.1f} s")
+                patience.failed(f"{self._place.group} cannot be read: {error}")
                 await asyncio.sleep(pause_s)
                 continue
+            patience.passed()
             waits = pauses(self._pace.first_pause, self._pace.last_pause)
             if not is_behind:
                 await asyncio.sleep(self._pace.interval)
 
     def _opened(self) -> Logs:
-        """The log; where it is to be read from its beginning, that is looked for."""
+        """The log; where it is to be read from its beginning, or went on without a reader, that is looked for."""
         logs = Logs(self._place)
+        if self._is_kept and not logs.has_entry(self._reached_ms):
+            at = datetime.fromtimestamp(self._reached_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            text = (
+                f"{self._place.group} has no event any more of {at}, up to where it was read, or of before: what came "
+                "after it has passed the log group's retention, or the log group was made anew"
+            )
+            self._context.tell(Trouble.GAP, text)
+        self._is_kept = False
         if self._context.start is Start.FIRST:
-            self._reached_ms = self._first_ms = logs.first_ms(int(self._clock() * 1000))
+            self._reached_ms = self._first_ms = self._final_ms = logs.first_ms(int(self._clock() * 1000))
         return logs
 
     async def _poll(self, logs: Logs, handle: Handler) -> bool:
@@ -161,8 +178,8 @@ class ClusterLog:
         now_s = self._clock()
         now_ms = int(now_s * 1000)
         is_look_back = now_s - self._looked_back_at_s >= self._pace.late / 2
-        back_s = self._pace.late if is_look_back else min(self._pace.shift, self._pace.late)
-        start_ms = max(self._reached_ms - int(back_s * 1000), self._first_ms)
+        little_ms = int(min(self._pace.shift, self._pace.late) * 1000)
+        start_ms = max(self._final_ms if is_look_back else self._reached_ms - little_ms, self._first_ms)
         end_ms = max(min(now_ms + AHEAD_MS, self._reached_ms + SLICE_MS), start_ms)
         newest_ms = self._reached_ms
         token = None
@@ -177,7 +194,11 @@ class ClusterLog:
         self._reached_ms = end_ms if is_behind else min(newest_ms, now_ms)
         if is_look_back:
             self._looked_back_at_s = now_s
-            self._seen.forget(self._reached_ms - int(2 * self._pace.late * 1000))
+        if start_ms <= max(self._final_ms, self._first_ms):
+            late_ms = int(self._pace.late * 1000)
+            is_old = end_ms < now_ms - AHEAD_MS - late_ms
+            self._final_ms = max(self._final_ms, end_ms if is_old else self._reached_ms - late_ms)
+            self._seen.forget(self._final_ms - little_ms)
         await self._places.save(self._place.cluster, self._reached_ms)
         return is_behind
 
