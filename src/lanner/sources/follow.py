@@ -8,16 +8,20 @@ import select
 import stat
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from lanner.sources.base import Delivery, Handler, Limits, SourceError, finish, reason_of
 from lanner.sources.files import STDIN_NAME
 from lanner.sources.lines import LineCutter
 from lanner.sources.plugin import Context, Start, Trouble
-from lanner.sources.retry import Sleep, insist
+from lanner.sources.retry import Patience, Sleep, insist
 from lanner.sources.rotation import HEAD, Position, digest_of, from_text, to_text, unread
 
 SAVE_EVERY_S = 1.0
 """How often its position is saved at most, but for the end."""
+
+SAY_EVERY_S = 60.0
+"""How often it is said again that it cannot be read."""
 
 _STDIN_POLL_MS = 200
 
@@ -73,6 +77,8 @@ class FollowSource:
         self._saved: Position | None = None
         self._saved_at = clock()
         self._reported = ""
+        self._reported_at = clock()
+        self._patience = Patience(context, clock)
         self._has_begun = False
 
     @property
@@ -100,11 +106,13 @@ class FollowSource:
             if not block:
                 await self._begin_to_save()
                 await self._save()
-                return await self._rotate(handle)
+                is_more = await self._rotate(handle)
+                self._recover()
+                return is_more
         except OSError as error:
-            self._report(error)
+            self._give_way(error)
             return False
-        self._reported = ""
+        self._recover()
         await self._begin_to_save()
         self._keep_head(block)
         self._offset += len(block)
@@ -119,7 +127,8 @@ class FollowSource:
         if self._fd is None:
             self._open()
         assert self._fd is not None  # noqa: S101 - INVARIANT: it was opened
-        self._read_ns = time.time_ns()
+        # When what was read was written, at the latest: a handler may be held up while files come and go.
+        self._read_ns = min(time.time_ns(), os.fstat(self._fd).st_mtime_ns)
         return os.pread(self._fd, self._cutter.block_size, self._offset)
 
     def _open(self) -> None:
@@ -132,8 +141,8 @@ class FollowSource:
             self._begin(fd, offset)
             return
         found = unread(self._path, self._left)
-        if found.lost and self._was_away:
-            self._context.tell(Trouble.GAP, found.lost)
+        if lost := found.lost if found.lost and self._was_away else found.skipped:
+            self._context.tell(Trouble.GAP, lost)
         self._was_away = False
         for part in found.parts:
             fd = _opened(part.path)
@@ -144,9 +153,13 @@ class FollowSource:
         self._begin(_opened(self._path), found.offset)
 
     def _begin(self, fd: int, offset: int, *, is_old: bool = False) -> None:
+        try:
+            inode, head = os.fstat(fd).st_ino, os.pread(fd, HEAD, 0)
+        except OSError:
+            os.close(fd)
+            raise
         self._fd, self._offset, self._done, self._is_old = fd, offset, offset, is_old
-        self._inode = os.fstat(fd).st_ino
-        self._head = os.pread(fd, HEAD, 0)
+        self._inode, self._head = inode, head
         self._was_away = False
 
     async def _rotate(self, handle: Handler) -> bool:
@@ -187,17 +200,26 @@ class FollowSource:
         for delivery in found[-1:]:
             await insist(handle, delivery, self._context, self._sleep, move)
 
-    def _report(self, error: OSError) -> None:
-        reason = reason_of(error)
-        if reason != self._reported:
-            self._reported = reason
-            self._context.tell(Trouble.RETRY, f"{SourceError(self._path, reason)}; it is read as soon as it can be")
+    def _give_way(self, error: OSError) -> None:
+        """Let go of the file, whose descriptor may be dead, to open it again; tell now and then, and after minutes."""
+        self._was_away = self._was_away or self._fd is not None
+        self._close()
+        problem, now = SourceError(self._path, reason_of(error)), self._clock()
+        if problem.reason != self._reported or now - self._reported_at >= SAY_EVERY_S:
+            self._reported, self._reported_at = problem.reason, now
+            self._context.tell(Trouble.RETRY, f"{problem}; it is read as soon as it can be")
+        self._patience.failed(str(problem))
+
+    def _recover(self) -> None:
+        self._reported = ""
+        self._patience.passed()
 
     def _close(self) -> None:
         if self._fd is not None:
             self._left = self._where()
-            os.close(self._fd)
-            self._fd = None
+            fd, self._fd = self._fd, None
+            with suppress(OSError):  # nothing was written
+                os.close(fd)
         self._cutter = LineCutter(self._path, self._limits)
 
     # Where it is

@@ -11,14 +11,18 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import blake2b
 
 import msgspec
 
+from lanner.sources.files import decompressed, open_file
+
 HEAD = 4096
 """Bytes at its start that a file is known by, at most."""
 
+_MAX_NAMED = 5
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
 
@@ -31,7 +35,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
         offset: Up to where it was read.
         head: How many bytes at its start the digest is of.
         digest: Of these.
-        time_ns: When it was there, in nanoseconds since the epoch.
+        time_ns: When what was read of it was written, at the latest, in nanoseconds since the epoch.
     """
 
     path: str
@@ -57,12 +61,14 @@ class Unread:
     Attributes:
         parts: Files that were rotated meanwhile, in order; they do not grow any more.
         offset: Where to begin in the file that has the name now.
-        lost: What is missing, in words for people; empty: nothing.
+        lost: What is missing, in words for people, unless that file was read to its end; empty: nothing.
+        skipped: Which files came after it and were compressed before they were read, likewise.
     """
 
     parts: tuple[Part, ...] = ()
     offset: int = 0
     lost: str = ""
+    skipped: str = ""
 
 
 def digest_of(head: bytes) -> str:
@@ -97,9 +103,10 @@ def unread(path: str, position: Position) -> Unread:
     if same:
         name, is_at = next((found for found in same if found[1].st_ino == position.inode), same[-1])
         later = [Part(other, 0) for other, at in rotated if at.st_mtime_ns > is_at.st_mtime_ns]
-        return Unread((Part(name, position.offset), *later))
+        return Unread((Part(name, position.offset), *later), skipped=_skipped(path, position, is_at.st_mtime_ns))
     later = [Part(other, 0) for other, at in rotated if at.st_mtime_ns > position.time_ns]
-    return Unread(tuple(later), lost=_lost(path, position))
+    skipped = _skipped(path, position, position.time_ns)
+    return Unread(tuple(later), lost=_lost(path, position), skipped=skipped)
 
 
 def _is_it(path: str, position: Position) -> bool:
@@ -119,12 +126,17 @@ def _is_it(path: str, position: Position) -> bool:
         os.close(fd)
 
 
-def _rotated(path: str) -> Iterator[tuple[str, os.stat_result]]:
-    """The files beside one that have the names which it gets when it is rotated: what follows begins with a digit."""
+def _rotated(path: str, end: str = "") -> Iterator[tuple[str, os.stat_result]]:
+    """The files beside one that have the names which it gets when it is rotated: what follows begins with a digit.
+
+    Args:
+        path: The file.
+        end: What a name ends with besides, as a pattern.
+    """
     folder, name = os.path.split(os.path.abspath(path))
     stem, extension = os.path.splitext(name)
     mark = r"[.-]\d[\dT:.Z_-]*"
-    pattern = re.compile(f"{re.escape(name)}{mark}|{re.escape(stem)}{mark}{re.escape(extension)}")
+    pattern = re.compile(f"(?:{re.escape(name)}{mark}|{re.escape(stem)}{mark}{re.escape(extension)}){end}")
     for other in _names(folder):
         if pattern.fullmatch(other):
             try:
@@ -140,6 +152,30 @@ def _names(folder: str) -> list[str]:
         return os.listdir(folder)
     except FileNotFoundError:
         return []
+
+
+def _skipped(path: str, position: Position, after_ns: int) -> str:
+    """What is missing when files that came after a position were compressed before they were read."""
+    end = "(?:" + "|".join(map(re.escape, _COMPRESSED)) + ")"
+    found = [
+        os.path.basename(other)
+        for other, at in _rotated(path, end)
+        if at.st_mtime_ns > after_ns and not os.path.exists(os.path.splitext(other)[0]) and not _holds(other, position)
+    ]
+    if not found:
+        return ""
+    names = ", ".join(f"`{name}`" for name in sorted(found)[:_MAX_NAMED])
+    return f"`{path}` was rotated and compressed before it was read; `lanner scan` reads it: {names}"
+
+
+def _holds(packed: str, position: Position) -> bool:
+    """Whether a compressed file is the one that the position is in."""
+    with ExitStack() as stack:
+        try:
+            head = decompressed(open_file(packed, stack), stack).read(position.head)
+        except (OSError, EOFError):
+            return False
+    return bool(position.head) and digest_of(head) == position.digest
 
 
 def _lost(path: str, position: Position) -> str:

@@ -1,4 +1,6 @@
 import asyncio
+import errno
+import gzip
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -326,3 +328,103 @@ def test_a_line_that_waits_for_its_end_is_not_passed_over_when_cancelled(tmp_pat
     again = Script()
     again.run(follow(again, path, Start.KEPT, kept))
     assert again.text == b'{"b":2}\n'
+
+
+def test_a_descriptor_that_cannot_be_read_any_more_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "audit.log"
+    path.write_bytes(b'{"a":1}\n')
+    real_pread, dead = os.pread, set[int]()
+    first: list[int] = []
+
+    def pread(fd: int, size: int, offset: int) -> bytes:
+        first.append(fd)
+        if fd in dead:
+            dead.remove(fd)
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return real_pread(fd, size, offset)
+
+    def die() -> None:
+        dead.add(first[-1])
+        append(path, b'{"b":2}\n')()
+
+    monkeypatch.setattr("lanner.sources.follow.os.pread", pread)
+    opened: list[str] = []
+    real_open = os.open
+
+    def opening(name: str, flags: int) -> int:
+        opened.append(name)
+        return real_open(name, flags)
+
+    monkeypatch.setattr("lanner.sources.follow.os.open", opening)
+    script = Script(die, lambda: opened.append("dead"), lambda: None)
+    script.run(follow(script, path, Start.FIRST))
+    assert script.text == b'{"a":1}\n{"b":2}\n'
+    assert str(path) in opened[opened.index("dead") :]
+    assert [trouble for trouble, _ in script.told] == [Trouble.RETRY]
+
+
+def test_a_file_that_cannot_be_read_for_minutes_is_told_again_and_as_stuck(tmp_path: Path) -> None:
+    now = 0.0
+
+    def later() -> None:
+        nonlocal now
+        now += 20
+
+    script = Script(*[later] * 16)
+    context = Context(name="log", tell=lambda trouble, text, times=1: script.told.append((trouble, text)))
+    script.run(FollowSource(str(tmp_path), LIMITS, context, sleep=script.sleep, clock=lambda: now))
+    kinds = [trouble for trouble, _ in script.told]
+    assert (kinds.count(Trouble.RETRY), kinds.count(Trouble.STUCK)) == (6, 1)
+    assert script.told[-1] == (Trouble.STUCK, f"for 5 minutes: cannot read `{tmp_path}`: not a regular file")
+
+
+def rotate_and_pack(path: Path, number: int) -> None:
+    """Rename a file, compress it as gzip does, and make the next."""
+    packed = path.with_name(f"{path.name}.{number}.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    found = path.stat()
+    path.unlink()
+    os.utime(packed, ns=(found.st_mtime_ns, found.st_mtime_ns))
+    path.touch()
+
+
+def write_at(path: Path, text: bytes, at_s: int) -> None:
+    append(path, text)()
+    os.utime(path, (at_s, at_s))
+
+
+@pytest.mark.parametrize("rotations", [1, 2])
+def test_a_file_that_was_compressed_before_it_was_read_is_a_gap(tmp_path: Path, rotations: int) -> None:
+    path = tmp_path / "audit.log"
+    write_at(path, b'{"a":1}\n', 1_700_000_000)
+
+    def rotate() -> None:
+        rotate_and_pack(path, 2)
+        if rotations == 2:
+            write_at(path, b'{"b":2}\n', 1_700_000_100)
+            rotate_and_pack(path, 1)
+        append(path, b'{"c":3}\n')()
+
+    script = Script(rotate, lambda: None, lambda: None)
+    script.run(follow(script, path, Start.FIRST))
+    assert script.text == b'{"a":1}\n{"c":3}\n'
+    text = f"`{path}` was rotated and compressed before it was read; `lanner scan` reads it: `audit.log.1.gz`"
+    assert script.told == ([(Trouble.GAP, text)] if rotations == 2 else [])
+
+
+def test_a_file_that_came_while_the_old_one_was_read_late_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    write_at(path, b'{"a":1}\n', 1_700_000_000)
+
+    def rotate() -> None:
+        rotate_and_pack(path, 2)
+        write_at(path, b'{"b":2}\n', 1_700_000_100)
+        path.rename(tmp_path / "audit.log.1")
+        append(path, b'{"c":3}\n')()
+
+    script = Script(rotate, *[lambda: None] * 3)
+    script.run(follow(script, path, Start.FIRST))
+    assert script.text == b'{"a":1}\n{"b":2}\n{"c":3}\n'
+    assert not script.told
