@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 
-from lanner.sources.base import MIB, Delivery, Framing, Handler, Limits, RejectedDelivery, reason_of
+from lanner.sources.base import MIB, Delivery, Framing, Handler, Limits, NotStored, RejectedDelivery, reason_of
 from lanner.sources.lines import LineCutter, is_one_document
 from lanner.sources.plugin import Context, Trouble
+from lanner.sources.retry import Patience
 
 MAX_JOINED_BYTES = 4 * MIB
 """A delivery of many messages is full once it has so many bytes."""
+
+TRIES_TOGETHER = 3
+"""After so many failures messages are handed over one by one: those before the one that fails are then handled."""
 
 _BLANK = b" \t\r\n"
 _ENDS = {b"{": b"}", b"[": b"]"}
@@ -47,10 +52,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a partition came: the number before which all is handled, if any, and the one that failed, if any."""
+    """How far a partition came: the number before which all is handled, if any, and the one that failed, if any.
+
+    `left` is what was not handled, in order, perhaps in smaller pieces than before.
+    """
 
     handled: int | None
     failed: int | None
+    left: Iterable[Piece] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,41 @@ class Piece:
     records: int = 0
     damaged: int = 0
     ignored: int = 0
+
+
+@dataclass(slots=True)
+class Struggle:
+    """What keeps a partition from getting on: the message that failed last, or the first of several, and how often."""
+
+    patience: Patience
+    offset: int = -1
+    times: int = 0
+
+
+@dataclass(slots=True)
+class Struggles:
+    """Those of a source's partitions, kept from one `hand_over` to the next."""
+
+    context: Context
+    found: dict[str, Struggle] = field(default_factory=dict)
+
+    def passed(self, partition: str) -> None:
+        """Something of a partition was handled."""
+        self.found.pop(partition, None)
+
+    def failed(self, partition: str, offset: int, error: Exception) -> None:
+        """Messages failed, and why; a store that cannot be written is not their fault, and does not count."""
+        at = self.found.setdefault(partition, Struggle(Patience(self.context)))
+        if offset != at.offset:
+            at.offset, at.times = offset, 0
+        at.times += not isinstance(error, NotStored)
+        at.patience.failed(f"{partition}@{offset} is not handled: {type(error).__name__}: {reason_of(error)}")
+
+    def is_hard(self, partition: str, piece: Piece) -> bool:
+        """Whether its messages failed so often together that they are to be tried one by one."""
+        at = self.found.get(partition)
+        offsets = [message.offset for message in piece.messages]
+        return at is not None and at.times >= TRIES_TOGETHER and len(offsets) > 1 and at.offset in offsets
 
 
 def cut(partition: str, messages: Iterable[Message], convert: Convert, limits: Limits) -> Iterator[Piece]:
@@ -95,36 +139,50 @@ def cut(partition: str, messages: Iterable[Message], convert: Convert, limits: L
 
 
 async def hand_over(
-    partition: str, pieces: Iterable[Piece], convert: Convert, handle: Handler, context: Context
+    partition: str,
+    pieces: Iterable[Piece],
+    convert: Convert,
+    handle: Handler,
+    context: Context,
+    *,
+    struggles: Struggles | None = None,
 ) -> Progress:
     """Hand a partition's messages over in order, up to the first that is not handled.
 
     What is rejected is set aside: of several messages, the one. Tells of that, of what fails, and of what of the
-    messages was damaged or no audit event.
+    messages was damaged or no audit event. Messages that fail again and again are tried one by one, and after minutes
+    it is told which one the partition is stuck at; for both, `struggles` is to be the same each time.
     """
+    struggles = struggles or Struggles(context)
     handled = None
     rest = iter(pieces)
     waiting: list[Piece] = []
     while piece := waiting.pop() if waiting else await asyncio.to_thread(next, rest, None):
+        if struggles.is_hard(partition, piece):
+            waiting += reversed(_each_alone(partition, piece, convert, context.limits))
+            continue
         try:
             for delivery in piece.deliveries:
                 await handle(delivery)
         except RejectedDelivery as error:
             if len(piece.messages) > 1:
-                each = [
-                    _alone(partition, message, convert(message.value), context.limits) for message in piece.messages
-                ]
-                waiting += reversed(each)
+                waiting += reversed(_each_alone(partition, piece, convert, context.limits))
                 continue
             context.tell(Trouble.DAMAGED, f"{partition}@{piece.messages[0].offset}: set aside: {error.reason}", 1)
         except Exception as error:  # it may be anything: none of it may lose a message
             offset = piece.messages[0].offset
             reason = f"{type(error).__name__}: {reason_of(error)}"
             context.tell(Trouble.RETRY, f"{partition}@{offset}: not handled, delivered again later: {reason}", 1)
-            return Progress(handled, offset)
+            struggles.failed(partition, offset, error)
+            return Progress(handled, offset, chain((piece,), reversed(waiting), rest))
         handled = piece.end
+        struggles.passed(partition)
         _tell(partition, piece, context)
     return Progress(handled, None)
+
+
+def _each_alone(partition: str, piece: Piece, convert: Convert, limits: Limits) -> list[Piece]:
+    return [_alone(partition, message, convert(message.value), limits) for message in piece.messages]
 
 
 def _tell(partition: str, piece: Piece, context: Context) -> None:

@@ -3,9 +3,10 @@ import json
 
 import pytest
 
-from lanner.sources.base import Delivery, Framing, Limits, RejectedDelivery
-from lanner.sources.batches import MAX_JOINED_BYTES, Converted, Message, Piece, cut, hand_over
-from lanner.sources.plugin import Context
+from lanner.sources.base import Delivery, Framing, Limits, NotStored, RejectedDelivery
+from lanner.sources.batches import MAX_JOINED_BYTES, Converted, Message, Piece, Struggle, Struggles, cut, hand_over
+from lanner.sources.plugin import Context, Trouble
+from lanner.sources.retry import STUCK_AFTER_S, Patience
 
 EVENT = {"kind": "Event", "auditID": "a", "requestObject": {"metadata": {"labels": {"x": "y"}}}}
 
@@ -123,3 +124,47 @@ def test_messages_are_unpacked_as_their_turn_comes_and_counted_as_large_as_they_
     asyncio.run(hand_over("audit/0", made, convert, handle, Context(name="x")))
     assert [count for _, count in held] == [3, 5, 7, 8]
     assert max(size for size, _ in held) < MAX_JOINED_BYTES + 100
+
+
+@pytest.mark.parametrize("rereads", [True, False])
+def test_a_message_that_always_fails_does_not_keep_those_before_it_and_is_named(rereads: bool) -> None:
+    handled: list[bytes] = []
+    told: list[tuple[Trouble, str]] = []
+    now = 0.0
+
+    async def handle(delivery: Delivery) -> None:
+        if b"poison" in bytes(delivery.payload):
+            raise ValueError("odd")
+        handled.extend(bytes(delivery.payload).splitlines())
+
+    context = Context(name="x", tell=lambda trouble, text, _: told.append((trouble, text)))
+    struggles = Struggles(context, {"audit/0": Struggle(Patience(context, lambda: now))})
+    values = [b'{"n":0}', b'{"n":1}', b'{"poison":1}', b'{"n":3}']
+    messages = [Message(number, value) for number, value in enumerate(values)]
+    left = [*cut("audit/0", messages, as_it_is, Limits())]
+    for _ in range(4):
+        progress = asyncio.run(hand_over("audit/0", left, as_it_is, handle, context, struggles=struggles))
+        assert progress.failed is not None
+        left = [*progress.left]
+        if rereads:
+            left = [*cut("audit/0", messages[progress.failed :], as_it_is, Limits())]
+    assert (handled, progress.handled, progress.failed) == (values[:2], 2, 2)
+    assert not [text for trouble, text in told if trouble is Trouble.STUCK]
+    struggles.found["audit/0"].patience = Patience(context, lambda: now)
+    for _ in range(2):
+        asyncio.run(hand_over("audit/0", left, as_it_is, handle, context, struggles=struggles))
+        now += STUCK_AFTER_S
+    assert told[-1] == (Trouble.STUCK, "for 5 minutes: audit/0@2 is not handled: ValueError: odd")
+    assert handled == values[:2]
+
+
+def test_messages_stay_together_while_the_store_cannot_be_written() -> None:
+    async def handle(delivery: Delivery) -> None:
+        raise NotStored("the disk is full")
+
+    context = Context(name="x")
+    struggles = Struggles(context)
+    found = pieces(b'{"n":0}', b'{"n":1}')
+    for _ in range(6):
+        progress = asyncio.run(hand_over("audit/0", found, as_it_is, handle, context, struggles=struggles))
+    assert [*progress.left] == found

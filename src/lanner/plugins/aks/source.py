@@ -14,7 +14,7 @@ from azure.eventhub.aio import PartitionContext
 from lanner.plugins.aks.clients import Clients, connected
 from lanner.plugins.aks.options import Options, first_position
 from lanner.sources.base import MIB, Handler, finish
-from lanner.sources.batches import Convert, Message, Piece, cut, hand_over
+from lanner.sources.batches import Convert, Message, Piece, Struggles, cut, hand_over
 from lanner.sources.plugin import Context, Start, Trouble
 
 BATCH = 8
@@ -90,6 +90,7 @@ class EventHubSource:
         self._options = options
         self._convert = convert
         self._context = context
+        self._struggles = Struggles(context)
         self._sleep = sleep
         self._rate = RateLimit(
             options.rate_limit_events_per_second, options.rate_limit_burst, sleep, on_held=self._on_held
@@ -174,11 +175,11 @@ class EventHubSource:
         handle: Handler,
     ) -> list[Piece]:
         """Hand pieces over and keep the checkpoint; what was not handled is given back."""
-        progress = await hand_over(name, pieces, self._convert, handle, self._context)
+        progress = await hand_over(name, pieces, self._convert, handle, self._context, struggles=self._struggles)
         if progress.handled is not None:
             self._next[partition.partition_id] = progress.handled
             await self._keep(name, partition, events[max(number for number in events if number < progress.handled)])
-        return [] if progress.failed is None else [piece for piece in pieces if piece.end > progress.failed]
+        return [*progress.left]
 
     async def _keep(self, name: str, partition: PartitionContext, event: EventData) -> None:
         """Keep a checkpoint; one that fails is made up for by the next."""

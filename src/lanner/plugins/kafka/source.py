@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from lanner.plugins.kafka.consumer import Member, Partition
 from lanner.sources.base import Handler, finish
-from lanner.sources.batches import Convert, Message, Progress, cut, hand_over
+from lanner.sources.batches import Convert, Message, Progress, Struggles, cut, hand_over
 from lanner.sources.plugin import Context
 
 T = TypeVar("T")
@@ -29,6 +29,7 @@ class KafkaSource:
         self._member = member
         self._convert = convert
         self._context = context
+        self._struggles = Struggles(context)
 
     async def run(self, handle: Handler) -> None:
         """Deliver until cancelled.
@@ -54,7 +55,9 @@ class KafkaSource:
         async def deliver(partition: Partition, messages: Sequence[Message]) -> Progress:
             async with turns:
                 pieces = cut(str(partition), messages, self._convert, self._context.limits)
-                return await hand_over(str(partition), pieces, self._convert, handle, self._context)
+                return await hand_over(
+                    str(partition), pieces, self._convert, handle, self._context, struggles=self._struggles
+                )
 
         found = await asyncio.gather(*(deliver(*each) for each in batch.items()))
         progress = dict(zip(batch, found, strict=True))
