@@ -77,7 +77,7 @@ TEXTS = {
     ),
     STUCK: (
         "For five minutes a source has got no further, though it tried again and again: a delivery is not taken, a "
-        "file cannot be read, or one of several clusters is refused. Told again every ten minutes.",
+        "file or a log cannot be read. Told again every ten minutes.",
         "`reason` names the delivery or the place. What comes after it waits, and is lost only where its place keeps "
         "it no longer: end what `reason` tells of.",
     ),

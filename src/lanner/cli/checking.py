@@ -63,5 +63,5 @@ def _lines(name: str, findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
         mark = click.style("ok" if finding.is_well else "NO", fg=_COLORS[finding.is_well])
         yield f"{mark}  " + printable(f"{name}: {finding.subject}: {finding.text}")
-        if not finding.is_well and finding.help:
+        if finding.help:
             yield from (f"      {printable(line)}" for line in finding.help.splitlines())

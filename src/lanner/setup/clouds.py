@@ -173,7 +173,15 @@ ask() {
     curl -fsS --config - --header 'Content-Type: application/json' "$@"
 }
 
-ask --data @ovh-subscription.json "$api/cloud/project/$project/kube/$cluster/log/subscription"
+# A cluster's log that is led to the stream already stays as it is.
+log="$api/cloud/project/$project/kube/$cluster/log/subscription"
+found=$(ask "$log?kind=audit")
+is_there=
+for id in $(printf '%s' "$found" | jq -r '.[] | if type == "object" then .subscriptionId else . end'); do
+  subscription=$(ask "$log/$id")
+  [ "$(printf '%s' "$subscription" | jq -r .streamId)" != "$stream" ] || is_there=yes
+done
+[ -n "$is_there" ] || ask --data @ovh-subscription.json "$log"
 
 # The address of the stream's tail holds a token, so it goes into a file that nobody else can read.
 umask 077

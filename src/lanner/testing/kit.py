@@ -10,7 +10,7 @@ from unittest import SkipTest
 from lanner.plugins import registry
 from lanner.plugins.registry import PluginError, option_fields, problem_of
 from lanner.rules.versions import parse_version
-from lanner.sources.base import RejectedDelivery, SourceError
+from lanner.sources.base import NotStored, RejectedDelivery, SourceError
 from lanner.sources.plugin import Context, Plugin, Trouble
 from lanner.testing.place import Place, event
 from lanner.testing.session import Answer, Handed, KitError, Saves, Session, open_source
@@ -148,13 +148,13 @@ class SourceKit:
     # What it does when events are not dealt with
 
     def test_what_was_not_dealt_with_is_delivered_again(self, place: Place) -> None:
-        """An exception of the handler is no acknowledgement: such as when alerts cannot be stored."""
+        """An exception of the handler is no acknowledgement: that alerts cannot be stored, or any other."""
         if not self.redelivers:
             raise SkipTest("the place cannot give anything again")
 
         async def refuse_twice(handed: Handed) -> None:
             if handed.number < 2:
-                raise RuntimeError("not stored")
+                raise NotStored("the disk is full") if handed.number else RuntimeError("odd")
 
         async def scenario() -> None:
             ids = _ids("again", self.count)
@@ -172,7 +172,7 @@ class SourceKit:
 
         async def fail_late(handed: Handed) -> None:
             await gate.wait()
-            raise RuntimeError("not stored")
+            raise RuntimeError("odd") if handed.number else NotStored("the disk is full")
 
         async def scenario() -> None:
             ids = _ids("kept", self.count)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import ssl
 import stat
 import subprocess
@@ -492,3 +493,24 @@ def test_the_commands_for_aks_show_no_secret_and_write_them_for_their_owner_alon
     written = tmp_path / "out" / "aks.env"
     assert written.read_text() == "AZURE_EVENTHUB='Endpoint=hunter2;'\nAZURE_STORAGE='Endpoint=hunter2;'\n"
     assert stat.S_IMODE(written.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="the script needs jq")
+@pytest.mark.parametrize("listed", ['["s1"]', '[{"subscriptionId": "s1"}]', "[]"])
+def test_the_script_of_ovhcloud_can_be_run_again(lanner: Lanner, tmp_path: Path, listed: str) -> None:
+    names = [part for name in NAMES["ovh"] for part in ("--name", name)]
+    assert lanner("init", "--provider", "ovh", "--output", tmp_path / "out", *names).code == 0
+    curl = tmp_path / "curl"  # answers as the API does, and writes down what it was asked
+    curl.write_text(
+        f'#!/bin/sh\ncat > /dev/null\necho "$*" >> {tmp_path}/asked\ncase "$*" in\n'
+        '*oauth2/token) echo \'{"access_token": "t"}\' ;;\n'
+        f"*kind=audit) echo '{listed}' ;;\n"
+        '*subscription/s1) echo \'{"streamId": "s"}\' ;;\n'
+        '*/url) echo \'[{"address": "wss://gra1.logs.ovh.com/tail/?tk=x"}]\' ;;\nesac\n'
+    )
+    curl.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/local/bin:/usr/bin:/bin", "OVH_CLIENT_ID": "i", "OVH_CLIENT_SECRET": "s"}
+    subprocess.run(["/bin/sh", "ovh.sh"], cwd=tmp_path / "out", check=True, env=environment)
+    is_made = "--data @ovh-subscription.json" in (tmp_path / "asked").read_text()
+    assert is_made is (listed == "[]")
+    assert (tmp_path / "out" / "ovh.env").read_text() == "OVH_LDP_URL=wss://gra1.logs.ovh.com/tail/?tk=x\n"

@@ -134,6 +134,7 @@ def test_a_check_says_what_is_missing_and_what_to_do(lanner: Lanner, feed: None,
     assert ran.out == "ok  feed: feed: there is enough\nNO  feed: key of us: it is missing\n      set `key`\n"
     ran = lanner("run", "--check", "-c", config, "-r", rules, "-o", "plugins[0].init_config.key=k")
     assert (ran.code, "NO" in ran.out) == (0, False)
+    assert ran.out.endswith("ok  feed: key of us: it is there\n      set `key`\n")  # advice, where all is well
 
 
 def test_a_check_of_a_configuration_with_mistakes_is_none(

@@ -19,7 +19,7 @@ from lanner.plugins.ovh.intake import Intake, Message
 from lanner.plugins.ovh.tail import TailSource, Timing
 from lanner.rules.versions import PLUGINS
 from lanner.sources.base import Delivery, Framing, Limits, SourceError
-from lanner.sources.plugin import Finding, MemoryCheckpoint, Trouble
+from lanner.sources.plugin import Finding, MemoryCheckpoint, Start, Trouble
 
 from .ldp import TIMEOUT_S, TOKEN, Platform, Script, event, frame, platform, sends
 from .witness import Witness
@@ -429,6 +429,13 @@ def test_the_plugin_opens_a_tail_of_its_parameters(ldp: Platform) -> None:
     assert PLUGIN.version == PLUGINS[PLUGIN.name]
     with pytest.raises(SourceError, match="there is no address"):
         PLUGIN.open("", Options(), witness.context)
+
+
+def test_a_tail_has_no_start_to_be_read_from(ldp: Platform) -> None:
+    with pytest.raises(SourceError) as caught:
+        PLUGIN.open(ldp.address, Options(), Witness(start=Start.FIRST).context)
+    assert caught.value.reason == "the tail of a stream has only what comes from now on"
+    assert "--from-start" in str(caught.value.help)
 
 
 def test_a_missing_library_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

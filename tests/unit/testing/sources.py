@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from lanner.sources.base import Delivery, Framing, Handler, RejectedDelivery, Source, SourceError, finish
+from lanner.sources.base import Delivery, Framing, Handler, NotStored, RejectedDelivery, Source, SourceError, finish
 from lanner.sources.plugin import Context, Plugin, Trouble
 from lanner.testing import Place
 
@@ -29,6 +29,8 @@ class Defect(StrEnum):
     """It does not say that it has started."""
     GIVES_UP = auto()
     """It goes on when the handler has failed."""
+    GIVES_UP_UNSTORED = auto()
+    """It goes on when alerts could not be stored."""
     ACKNOWLEDGES_FIRST = auto()
     """It acknowledges before the handler has returned."""
     ACKNOWLEDGES_FAILED = auto()
@@ -129,8 +131,9 @@ class Queue:
             await _handed(self.defect, handle, Delivery(line, Framing.LINES, "shelf"))
         except RejectedDelivery as error:
             _reject(self.defect, self.context, error)
-        except Exception:
-            if self.defect is not Defect.GIVES_UP:
+        except Exception as error:
+            is_given_up = isinstance(error, NotStored) and self.defect is Defect.GIVES_UP_UNSTORED
+            if self.defect is not Defect.GIVES_UP and not is_given_up:
                 await asyncio.sleep(self.options.pause_s)
                 return
         if self.defect is not Defect.INSISTS or b'"bad"' not in line:

@@ -52,6 +52,8 @@ DEFECTS = [
     (Queue, Defect.BREAKS_ON_DAMAGED, "what_is_no_event_does_not_stop_it", "the source ended with DecodeError"),
     (Queue, Defect.GIVES_UP, "what_was_not_dealt_with_is_delivered_again", "what was refused is delivered again"),
     (Queue, Defect.GIVES_UP, "nothing_is_acknowledged_that_was_not_dealt_with", "though the handler has failed"),
+    (Queue, Defect.GIVES_UP_UNSTORED, "what_was_not_dealt_with_is_delivered_again", "what was refused is delivered"),
+    (Queue, Defect.GIVES_UP_UNSTORED, "nothing_is_acknowledged_that_was_not_dealt_with", "though the handler"),
     (
         Queue,
         Defect.ACKNOWLEDGES_FIRST,
