@@ -21,7 +21,7 @@ ALARM_INTERVAL_S = 600.0
 
 
 class Refusals:
-    """A line a minute for each of a bounded number of addresses; an alarm when requests are denied again and again."""
+    """A line a minute for each address and reason, of a bounded number; an alarm when requests are denied again."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Refusals:
         self._alarm = alarm
         self._clock = clock
         self._said: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
-        """By site, oldest first: when it was said last, and how many were refused since."""
+        """By site and reason, oldest first: when it was said last, and how many were refused since."""
         self._denied = 0
         self._alarmed_at: float | None = None
 
@@ -52,7 +52,7 @@ class Refusals:
             reason: Why, in words for people; it goes on "it …".
         """
         now = self._clock()
-        site = site_of(peer.address)
+        site: Hashable = site_of(peer.address), reason
         if site not in self._said:
             self._forget(now)
             if len(self._said) >= _MAX_SITES:

@@ -32,6 +32,14 @@ def test_a_line_a_minute_for_each_address_with_how_many_there_were() -> None:
     assert desk.lines[2:] == [f"refused 10.0.0.1: it has bad manners; {more}"]
 
 
+def test_another_reason_from_the_same_address_gets_a_line_of_its_own() -> None:
+    desk = Desk()
+    for _ in range(3):
+        for reason in ("it has bad manners", "it sends no bearer token"):
+            desk.refusals.refused(peer("10.0.0.1"), reason)
+    assert desk.lines == ["refused 10.0.0.1: it has bad manners", "refused 10.0.0.1: it sends no bearer token"]
+
+
 def test_addresses_that_are_remembered_are_bounded_and_so_are_lines() -> None:
     desk = Desk()
     for number in range(100_000):
