@@ -10,7 +10,7 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from lanner.sources.auth import Peer, address_of
+from lanner.sources.auth import Access, Guard, Peer, address_of
 from lanner.sources.base import Delivery, Limits
 from lanner.sources.connection import Bounds, Connection
 from lanner.sources.crowd import ConnectionStats, Crowd, Rank
@@ -65,24 +65,31 @@ class _Peer(asyncio.Transport):
 def webhook(data: bytes) -> None:
     """Whatever is sent gets answers of HTTP or none; no more than a body is held, and nothing once it is over.
 
+    Where a certificate is asked for, and none is shown, nothing of it is delivered.
+
     The first byte says in pieces of how many bytes the rest arrives.
     """
     size, rest = (data[0] or 1, data[1:]) if data else (1, b"")
-    asyncio.run(_converse([rest[at : at + size] for at in range(0, len(rest), size)]))
+    pieces = [rest[at : at + size] for at in range(0, len(rest), size)]
+    asyncio.run(_converse(pieces))
+    delivered = asyncio.run(_converse(pieces, Guard(Access(client_ca="clients.pem"))))
+    assert not delivered, "somebody without a certificate was let in"
 
 
-async def _converse(pieces: list[bytes]) -> None:
+async def _converse(pieces: list[bytes], guard: Guard | None = None) -> int:
+    """How many deliveries came of it."""
     loop = asyncio.get_running_loop()
     failures: list[Mapping[str, Any]] = []
     loop.set_exception_handler(lambda _, context: failures.append(context))
-    largest = 0
+    largest = number = 0
 
     async def handle(delivery: Delivery) -> None:
-        nonlocal largest
+        nonlocal largest, number
+        number += 1
         largest = max(largest, len(delivery.payload))
 
     bounds = Bounds(in_flight_bytes=MAX_BODY)
-    receiver = Receiver("/k8s-audit", handle, Limits(max_batch_size=MAX_BODY), bounds=bounds)
+    receiver = Receiver("/k8s-audit", handle, Limits(max_batch_size=MAX_BODY), bounds=bounds, guard=guard)
     config = uvicorn.Config(receiver, http=Connection, ws="none", lifespan="off", log_config=None)
     config.load()
     crowd, who = Crowd(2, 2, ConnectionStats()), Peer(address_of("10.0.0.1"))
@@ -106,3 +113,4 @@ async def _converse(pieces: list[bytes]) -> None:
     assert receiver.stats.in_flight_bytes == 0, receiver.stats.in_flight_bytes
     assert largest <= MAX_BODY, largest
     assert not peer.sent or peer.sent.startswith(b"HTTP/1.1 "), bytes(peer.sent[:40])
+    return number
