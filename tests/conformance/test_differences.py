@@ -503,7 +503,7 @@ def test_eks_restart() -> None:
     asyncio.run(main(checkpoint))
     assert (len(delivered), asked, checkpoint.value) == (1, [1_000_000], '{"prod":1000000}')
     asyncio.run(main(checkpoint))
-    assert asked[1] == 1_000_000 - 120_000, "from where the last one ended, and a look back for late events"
+    assert asked[1] == 1_000_000 - 185_000, "from where the last one ended, and a look back for late events"
 
 
 def test_ovh_envelopes(tmp_path: Path) -> None:

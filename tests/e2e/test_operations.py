@@ -112,6 +112,7 @@ def test_prometheus_reads_the_metrics_of_the_table_and_no_others(
         "lanner_internal_alerts_total",
         "lanner_source_connections_closed_total",
         "lanner_blind",
+        "lanner_source_silence_limit_seconds",
         "lanner_source_silence_seconds",
     }
     expected: list[tuple[float, str, dict[str, str]]] = [

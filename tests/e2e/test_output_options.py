@@ -30,9 +30,10 @@ HELD_BACK = "Lanner internal: alerts held back"
 _NAME = re.compile(r"Lanner internal: [a-z]+ [a-z]+(?: [a-z]+)?|Rule [AB]|Other C")
 
 
-def event(verb: str, end: str = "}") -> str:
+def event(verb: str, end: str = "}", number: int = 1) -> str:
     return (
-        '{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"1","stage":"ResponseComplete",'
+        '{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","stage":"ResponseComplete",'
+        f'"auditID":"{number}",'
         f'"requestURI":"/api","verb":"{verb}","user":{{"username":"alice"}},'
         f'"stageTimestamp":"2026-11-21T10:00:00.5Z"{end}\n'
     )
@@ -40,7 +41,7 @@ def event(verb: str, end: str = "}") -> str:
 
 # Six alerts: three of Rule A, one of each other, and one about the event that is cut off.
 EVENTS = "".join(
-    [*(event("get") for _ in range(3)), event("list"), event("watch"), event("create", ',"annotations":{"a')]
+    [*(event("get", number=number) for number in range(3)), event("list"), event("watch"), event("create", ',"annotations":{"a')]
 )
 
 

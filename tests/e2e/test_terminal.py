@@ -110,10 +110,10 @@ def test_a_program_that_is_killed_leaves_a_terminal_that_works(rules: Path) -> N
 
 def test_messages_stand_above_the_status_with_their_time(rules: Path, tmp_path: Path) -> None:
     with in_terminal([*PROGRAM, "run", "-r", str(rules), str(tmp_path / "later.log")], columns=300) as terminal:
-        terminal.wait_for("help: it is read as soon as it can be")
+        terminal.wait_for("cannot read")
         rows = terminal.wait_until(lambda rows: " ● " in rows[-1])
-        at = next(at for at, row in enumerate(rows) if "error: cannot read" in row)
-        assert re.match(r"\d\d:\d\d:\d\d\.\d\d\d  error: cannot read `", rows[at])
+        at = next(at for at, row in enumerate(rows) if "cannot read" in row)
+        assert re.match(r"\d\d:\d\d:\d\d\.\d\d\d  warning: source `", rows[at])
         (tmp_path / "later.log").write_bytes(event())
         assert terminal.wait_for("seen").endswith("seen (user=alice)")
 
