@@ -41,7 +41,12 @@ def event(verb: str, end: str = "}", number: int = 1) -> str:
 
 # Six alerts: three of Rule A, one of each other, and one about the event that is cut off.
 EVENTS = "".join(
-    [*(event("get", number=number) for number in range(3)), event("list"), event("watch"), event("create", ',"annotations":{"a')]
+    [
+        *(event("get", number=number) for number in range(3)),
+        event("list"),
+        event("watch"),
+        event("create", ',"annotations":{"a'),
+    ]
 )
 
 
