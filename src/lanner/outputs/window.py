@@ -62,6 +62,7 @@ class Window:
         self._limits = limits
         self._floor, self._floor_total = top
         self._entries: list[Entry] = []
+        self._forgotten = top[0]
         self._lock = threading.Lock()
 
     def extend(self, begins_after: int, entries: Sequence[Entry]) -> None:
@@ -95,12 +96,15 @@ class Window:
     def forget(self, seq: int) -> None:
         """Forget alerts up to a number: nobody will ask for them."""
         with self._lock:
+            self._forgotten = max(seq, self._forgotten)
             number = bisect_right(self._entries, seq, key=_SEQ)
             if number == len(self._entries) or number > len(self._entries) // 2:
                 self._cut(number)
 
     def _shrink(self) -> None:
         limits = self._limits
+        if len(self._entries) > limits.max_alerts or self.top[1] - self._floor_total > limits.max_bytes:
+            self._cut(bisect_right(self._entries, self._forgotten, key=_SEQ))  # ahead of what somebody still waits for
         number = len(self._entries) - limits.max_alerts
         if number > 0:
             self._cut(number + limits.max_alerts // 8)  # some at a time: what follows has to move up
