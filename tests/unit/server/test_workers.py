@@ -75,8 +75,22 @@ def post_as_api_server(port: int) -> int:
             return post(port)
 
 
-def children() -> list[int]:
+def all_children() -> list[int]:
     return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+
+
+_OTHERS: set[int] = set()
+
+
+@pytest.fixture(autouse=True)
+def others() -> None:
+    """Notes the children that other tests keep, such as a database server, which are not the workers of this one."""
+    _OTHERS.clear()
+    _OTHERS.update(all_children())
+
+
+def children() -> list[int]:
+    return [pid for pid in all_children() if pid not in _OTHERS]
 
 
 def terminate(port: int) -> None:
