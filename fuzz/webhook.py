@@ -94,7 +94,7 @@ async def _converse(pieces: list[bytes], guard: Guard | None = None) -> int:
     config.load()
     crowd, who = Crowd(2, 2, ConnectionStats()), Peer(address_of("10.0.0.1"))
     protocol = Connection(config, ServerState(), crowd, bounds, who)
-    assert crowd.enter(protocol, who.address, Rank.GUEST)
+    assert crowd.enter(protocol, who.site, Rank.GUEST)
     peer = _Peer()
     protocol.connection_made(peer)
     for piece in pieces:

@@ -11,7 +11,7 @@ import ipaddress
 import re
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -33,6 +33,9 @@ MIN_TOKEN = 16
 _MAX_TOKENS = 1000
 _MAPPED = 96
 """Bits before an IPv4 address in IPv6."""
+
+IPV6_SITE = 64
+"""Bits of an IPv6 address that tell sites apart: a single machine can use all addresses that begin with them."""
 
 _MAX_FILE = 1 << 20
 _TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]+=*")
@@ -101,11 +104,20 @@ class Peer:
         address: Its address; IPv4 in IPv6 is told as IPv4. None: it has none, as over a socket of the file system.
         certificate: What its certificate says, if it has shown one and a CA that is trusted has signed that.
         is_known: Whether a request over this connection was taken already.
+        is_named: Whether posts may come from its address because a network is named that is smaller than a site.
     """
 
     address: Address | None = None
     certificate: Certificate | None = None
     is_known: bool = False
+    is_named: bool = False
+
+    @property
+    def site(self) -> Hashable:
+        """What bounds count by, and messages: the address, or the network of one of IPv6 that nobody has named."""
+        if isinstance(self.address, ipaddress.IPv6Address) and not self.is_named:
+            return int(self.address) >> (128 - IPV6_SITE)
+        return self.address
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from lanner.sources.auth import DENIALS, Denial, Network, Peer, address_of, is_within
+from lanner.sources.auth import DENIALS, IPV6_SITE, Denial, Network, Peer, address_of, is_within
 from lanner.sources.base import SourceError
 from lanner.sources.connection import Bounds, Connection
 from lanner.sources.crowd import Closing, ConnectionStats, Crowd, Rank
@@ -110,6 +110,7 @@ class Server(uvicorn.Server):
         self.crowd = Crowd(min(bounds.connections, _descriptors() // 2), bounds.of_site, stats)
         self._tls = tls
         self._networks = networks
+        self._named = tuple(network for network in networks if network.prefixlen > IPV6_SITE)
         self._on_started = on_started
         self._on_refused = on_refused
         self._renewing: asyncio.Task[None] | None = None
@@ -166,10 +167,11 @@ class Server(uvicorn.Server):
                 self._admit(accepted, str(address[0]))
 
     def _admit(self, accepted: socket.socket, host: str) -> None:
-        peer = Peer(address_of(host))
+        address = address_of(host)
+        peer = Peer(address, is_named=is_within(address, self._named))
         connection = Connection(self.config, self.server_state, self.crowd, self.bounds, peer)
-        is_stranger = bool(self._networks) and not is_within(peer.address, self._networks)
-        if self.crowd.enter(connection, peer.address, Rank.STRANGER if is_stranger else Rank.GUEST):
+        is_stranger = bool(self._networks) and not is_within(address, self._networks)
+        if self.crowd.enter(connection, peer.site, Rank.STRANGER if is_stranger else Rank.GUEST):
             connection.opening = asyncio.get_running_loop().create_task(self._open(connection, accepted))
             connection.opening.add_done_callback(lambda opening: self._see_opened(opening, connection, accepted))
         else:

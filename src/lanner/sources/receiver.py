@@ -18,7 +18,7 @@ from typing import Any, Final
 from lanner.sources.auth import DENIALS, Denial, Denied, Guard, Peer, address_of
 from lanner.sources.base import MIB, Delivery, Framing, Handler, Limits, NotStored, RejectedDelivery
 from lanner.sources.connection import Bounds
-from lanner.sources.crowd import ConnectionStats, site_of
+from lanner.sources.crowd import ConnectionStats
 from lanner.sources.refusals import Refusals
 
 Scope = MutableMapping[str, Any]
@@ -278,7 +278,7 @@ class _Room:
 
     def body(self, peer: Peer) -> _Body:
         """An empty body."""
-        return _Body(self, site_of(peer.address))
+        return _Body(self, peer.site)
 
 
 class _Body:

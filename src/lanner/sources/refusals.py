@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 from lanner.sources.auth import Peer
-from lanner.sources.crowd import site_of
 
 _INTERVAL_S = 60.0
 _MAX_SITES = 1024
@@ -52,7 +51,7 @@ class Refusals:
             reason: Why, in words for people; it goes on "it …".
         """
         now = self._clock()
-        site: Hashable = site_of(peer.address), reason
+        site: Hashable = peer.site, reason
         if site not in self._said:
             self._forget(now)
             if len(self._said) >= _MAX_SITES:

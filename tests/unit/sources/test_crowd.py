@@ -2,8 +2,8 @@ import random
 
 import pytest
 
-from lanner.sources.auth import address_of
-from lanner.sources.crowd import Closing, ConnectionStats, Crowd, Rank, site_of
+from lanner.sources.auth import Peer, address_of
+from lanner.sources.crowd import Closing, ConnectionStats, Crowd, Rank
 
 
 class Member:
@@ -21,7 +21,7 @@ def crowd_of(max_members: int, max_of_site: int = 100) -> Crowd:
 
 def enter(crowd: Crowd, address: str = "10.0.0.1", rank: Rank = Rank.GUEST) -> Member:
     member = Member(address)
-    assert crowd.enter(member, address_of(address), rank)
+    assert crowd.enter(member, address, rank)
     return member
 
 
@@ -51,7 +51,7 @@ def test_who_was_served_gives_way_last_and_a_stranger_first() -> None:
 def test_a_stranger_takes_only_a_strangers_place() -> None:
     crowd = crowd_of(1)
     enter(crowd)
-    assert not crowd.enter(Member(), address_of("10.0.0.2"), Rank.STRANGER)
+    assert not crowd.enter(Member(), "10.0.0.2", Rank.STRANGER)
     crowd = crowd_of(1)
     enter(crowd, rank=Rank.STRANGER)
     enter(crowd, rank=Rank.STRANGER)
@@ -60,7 +60,7 @@ def test_a_stranger_takes_only_a_strangers_place() -> None:
 def test_nobody_who_is_served_gives_way() -> None:
     crowd = crowd_of(1)
     crowd.work(enter(crowd))
-    assert not crowd.enter(Member(), address_of("10.0.0.2"), Rank.GUEST)
+    assert not crowd.enter(Member(), "10.0.0.2", Rank.GUEST)
     assert crowd.stats.closed == {Closing.CROWDED: 1}
 
 
@@ -75,7 +75,7 @@ def test_one_site_takes_its_own_places_only() -> None:
 def test_a_site_whose_connections_are_all_served_gets_no_more() -> None:
     crowd = crowd_of(100, max_of_site=1)
     crowd.work(enter(crowd))
-    assert not crowd.enter(Member(), address_of("10.0.0.1"), Rank.GUEST)
+    assert not crowd.enter(Member(), "10.0.0.1", Rank.GUEST)
     enter(crowd, "10.0.0.2")
 
 
@@ -90,7 +90,28 @@ def test_a_site_whose_connections_are_all_served_gets_no_more() -> None:
     ],
 )
 def test_a_network_of_ipv6_is_one_site(one: str, other: str, is_same: bool) -> None:
-    assert (site_of(address_of(one)) == site_of(address_of(other))) is is_same
+    assert (Peer(address_of(one)).site == Peer(address_of(other)).site) is is_same
+
+
+def test_addresses_of_ipv6_that_are_named_are_sites_of_their_own() -> None:
+    addresses = [address_of(f"2001:db8::{number}") for number in (1, 2)]
+    named, others = ({Peer(each, is_named=is_named).site for each in addresses} for is_named in (True, False))
+    assert (len(named), len(others)) == (2, 1)
+    assert not named & others
+
+
+def test_who_opens_many_connections_gives_up_their_own_and_not_another_ones_new_one() -> None:
+    crowd = crowd_of(20)
+    new = enter(crowd, "10.0.0.1")
+    flood = [enter(crowd, "10.0.0.2") for _ in range(100)]
+    assert not new.is_gone
+    assert [each.is_gone for each in flood] == [True] * 81 + [False] * 19
+    for number in range(3, 21):  # more sites, each with one
+        enter(crowd, f"10.0.0.{number}")
+    assert not new.is_gone
+    assert not flood[-1].is_gone
+    enter(crowd, "10.0.0.30")
+    assert new.is_gone, "where all have one, it is the one idle for longest"
 
 
 def test_bounds_hold_and_nothing_is_kept_of_those_who_left() -> None:
@@ -110,7 +131,7 @@ def test_bounds_hold_and_nothing_is_kept_of_those_who_left() -> None:
                 inside.discard(member)
             case _:
                 new = Member(f"10.0.0.{step % 5}")
-                if crowd.enter(new, address_of(new.name), chance.choice([*Rank])):
+                if crowd.enter(new, new.name, chance.choice([*Rank])):
                     inside.add(new)
         inside = {each for each in inside if not each.is_gone}
         assert len(inside) == crowd.stats.open == len(crowd.members()) <= 20
