@@ -42,6 +42,7 @@ from lanner.vigil.concern import (
     KINDS,
     LATE,
     LOST,
+    MISSING,
     MUTE,
     OVER,
     REJECTED,
@@ -139,6 +140,12 @@ TEXTS = {
     UNHEARD: (
         "Likewise: an API server records events, and none has arrived for longer than `arrival`.",
         "See `--audit-webhook-config-file`, errors of the webhook in the API server's log, and the way to Lanner.",
+    ),
+    MISSING: (
+        "Likewise: of what all API servers recorded in the last hour and do not count as lost, five percent and more "
+        "did not arrive, though the rest does. It is over up to an hour after all is well.",
+        "See [several API servers](../guide/knowing-when-blind.md#events-that-the-api-server-loses): one may be cut "
+        "off, or post elsewhere.",
     ),
     UNRECORDED: (
         "Likewise: an API server answers requests, and audits none of them, or has recorded nothing for longer than is "

@@ -24,7 +24,7 @@ def test_its_configurations_make_something_to_watch(tmp_path: Path) -> None:
         loaded = load_config(str(path), environment={})
         assert [found.message for found in loaded.diagnostics] == []
         assert isinstance(loaded.config, Config)
-        assert vigil_plan(loaded.config.blindness, {"lab", "archive"}, {})
+        assert vigil_plan(loaded.config.blindness, {"lab", "archive", "k8saudit"}, {})
     assert len(shown) >= 4
 
 

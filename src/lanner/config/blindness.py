@@ -30,6 +30,12 @@ class WatchedMetrics(Section, frozen=True):
     arrival: Annotated[str, used("How long an event that an API server has recorded may be on its way to Lanner.")] = (
         "3m"
     )
+    missing_percent: Annotated[
+        int, used("How many percent of the events that the API servers record may be missing; `100`: it is not told.")
+    ] = 5
+    sources: Annotated[
+        list[str], used("The sources that these API servers' events come by; without one, any source.")
+    ] = []
 
 
 class WatchedCanary(Section, frozen=True):

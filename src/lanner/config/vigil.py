@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import urlsplit
 
 from lanner.config.blindness import ApiServer, Blindness
@@ -32,10 +32,8 @@ def vigil_plan(keys: Blindness, sources: Collection[str], environment: Mapping[s
         OptionError: A key cannot be used; it is named with its sections.
     """
     silence = keys.silence
-    for name in silence.sources:
-        if name not in sources and "/" not in name:
-            help_text = near(name, [*sources]) or f"there are {', '.join(sorted(sources))}"
-            raise OptionError("blindness.silence.sources", f"there is no source `{name}`", help_text)
+    _check_names("blindness.silence.sources", silence.sources, sources)
+    _check_names("blindness.apiserver.metrics.sources", keys.apiserver.metrics.sources, sources)
     given = silence.sources.items()
     plan = SilencePlan(
         at_least_s=_seconds("blindness.silence.at_least", silence.at_least, 1),
@@ -51,6 +49,18 @@ def vigil_plan(keys: Blindness, sources: Collection[str], environment: Mapping[s
         metrics=_metrics(keys.apiserver),
         canary=_canary(keys.apiserver),
     )
+
+
+def _check_names(key: str, names: Iterable[str], sources: Collection[str]) -> None:
+    """See that sources can have these names.
+
+    Raises:
+        OptionError: One cannot.
+    """
+    for name in names:
+        if name not in sources and "/" not in name:
+            help_text = near(name, [*sources]) or f"there are {', '.join(sorted(sources))}"
+            raise OptionError(key, f"there is no source `{name}`", help_text)
 
 
 def _access(keys: ApiServer, environment: Mapping[str, str]) -> Access:
@@ -94,9 +104,14 @@ def _url(text: str) -> str:
 def _metrics(keys: ApiServer) -> MetricsPlan | None:
     if not keys.metrics.enabled:
         return None
+    if not 1 <= keys.metrics.missing_percent <= 100:
+        key, text = "blindness.apiserver.metrics.missing_percent", f"`{keys.metrics.missing_percent}` is no share"
+        raise OptionError(key, text, "write a number from 1 to 100")
     return MetricsPlan(
         interval_s=_seconds("blindness.apiserver.metrics.interval", keys.metrics.interval, 1),
         arrival_s=_seconds("blindness.apiserver.metrics.arrival", keys.metrics.arrival, 1),
+        missing_percent=keys.metrics.missing_percent,
+        sources=tuple(keys.metrics.sources),
     )
 
 

@@ -22,6 +22,7 @@ CLOCKS = "Lanner internal: clocks differ"
 LOST = "Lanner internal: events lost by the API server"
 REJECTED = "Lanner internal: requests rejected by auditing"
 UNHEARD = "Lanner internal: recorded events do not arrive"
+MISSING = "Lanner internal: recorded events are missing"
 UNRECORDED = "Lanner internal: no events recorded"
 STARTED = "Lanner internal: API server started again"
 UNWATCHED = "Lanner internal: API server not watched"
@@ -31,10 +32,11 @@ OVER = "Lanner internal: seeing again"
 """The rule names of alerts; the last one says that one of the others is over."""
 
 
-About: TypeAlias = Literal["source", "server", "canary"]
+About: TypeAlias = Literal["source", "server", "servers", "canary"]
 _P = Priority
 _WHY = ("reason", "help")
 _COUNT = ("unrecorded",)
+_SIDES = ("recorded", "arrived")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ KINDS = {
         Kind("lost", LOST, _P.CRITICAL, "server", "the API server {subject} loses no more events", ("lost", "by")),
         Kind("rejected", REJECTED, _P.ERROR, "server", "the API server {subject} rejects no more", ("rejected",)),
         Kind("unheard", UNHEARD, _P.CRITICAL, "server", "events arrive again, which {subject} records", ()),
+        Kind("missing", MISSING, _P.CRITICAL, "servers", "what the {subject} record arrives again", _SIDES),
         Kind("unrecorded", UNRECORDED, _P.CRITICAL, "server", "the API server {subject} records again", _COUNT),
         Kind("started", STARTED, _P.NOTICE, "server", "", ("starts",)),
         Kind("unwatched", UNWATCHED, _P.ERROR, "server", "the API server {subject} is watched again", _WHY),

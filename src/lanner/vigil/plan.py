@@ -30,10 +30,14 @@ class MetricsPlan:
     Attributes:
         interval_s: How often they are asked for.
         arrival_s: How long events may be on their way before it is told that none arrives.
+        missing_percent: How many of the events that are recorded may be missing; 100: all.
+        sources: The sources that these events come by; none: any.
     """
 
     interval_s: float = 30.0
     arrival_s: float = 180.0
+    missing_percent: int = 5
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lanner.vigil.apiserver import Server
+from lanner.vigil.balance import Balance
 from lanner.vigil.canary import Canary
 from lanner.vigil.concern import Key, Standing
 from lanner.vigil.sources import Source
@@ -19,6 +20,7 @@ class Sight:
         clock: Seconds for which it was watched.
         sources: By name.
         servers: API servers by address.
+        balance: What they record beside what arrives.
         canaries: Those that were sent to them, likewise.
         awaited: The address of the API server that the last one was sent to, and when.
         standing: What is wrong now.
@@ -27,6 +29,7 @@ class Sight:
     clock: float = 0.0
     sources: Mapping[str, Source] = field(default_factory=dict)
     servers: Mapping[str, Server] = field(default_factory=dict)
+    balance: Balance = field(default_factory=Balance)
     canaries: Mapping[str, Canary] = field(default_factory=dict)
     awaited: tuple[str, float] | None = None
     standing: Mapping[Key, Standing] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from lanner.sources.base import reason_of
 from lanner.sources.plugin import Checkpoint
 from lanner.vigil.apiserver import Server, answered, pass_time, server_concerns, unanswered
+from lanner.vigil.balance import Balance, balance_concerns, reckon, record
 from lanner.vigil.beacon import MARKER_BYTES, Beacon
 from lanner.vigil.canary import AGAIN_S, Canary, came_back, canary_concerns, send, wait, was_not_sent, was_sent
 from lanner.vigil.concern import KINDS, Concern, Key, Notice, settle
@@ -138,13 +139,26 @@ class Watch:
         heard = {name: each for name, each in self._heard().items() if not each.is_over}
         known = self.sight.sources
         sources = {name: hear(known.get(name), name, each, now, plan) for name, each in heard.items()}
-        has_heard = any(name in known and sources[name].hush.count > known[name].hush.count for name in sources)
+        watched = plan.metrics or MetricsPlan()
+        arrived = sum(
+            max(0, each.hush.count - known[name].hush.count)
+            for name, each in sources.items()
+            if name in known and (not watched.sources or name in watched.sources)
+        )
         urls = plan.access.urls if plan.metrics else ()
         servers = {
-            url: pass_time(each, now, has_heard=has_heard) for url, each in self.sight.servers.items() if url in urls
+            url: pass_time(each, now, has_heard=arrived > 0) for url, each in self.sight.servers.items() if url in urls
         }
-        self.sight = replace(self.sight, clock=now, sources=sources, servers=servers)
+        balance = self._balance(plan)
+        if plan.metrics:
+            balance = reckon(balance, arrived, now, watched)
+        self.sight = replace(self.sight, clock=now, sources=sources, servers=servers, balance=balance)
         self._look_for_canaries(plan, now)
+
+    def _balance(self, plan: VigilPlan) -> Balance:
+        """The one so far, if it was drawn up of what is watched now."""
+        of = (plan.access.urls, plan.metrics.sources) if plan.metrics else ()
+        return self.sight.balance if self.sight.balance.of == of else Balance(of)
 
     def _look_for_canaries(self, plan: VigilPlan, now: float) -> None:
         if plan.canary is None:
@@ -165,7 +179,8 @@ class Watch:
         watched = plan.metrics or MetricsPlan()
         of_servers = (server_concerns(url, each, now, watched) for url, each in self.sight.servers.items())
         of_canaries = (canary_concerns(url, each, now) for url, each in self.sight.canaries.items())
-        return [found for several in (*of_sources, *of_servers, *of_canaries) for found in several]
+        of_balance = balance_concerns(self.sight.balance)
+        return [found for several in (*of_sources, *of_servers, of_balance, *of_canaries) for found in several]
 
     def _is_watched(self, key: Key, plan: VigilPlan) -> bool:
         """Whether what is wrong is still looked for: what is not looked for any more did not end."""
@@ -174,6 +189,8 @@ class Watch:
                 return is_watched(key, self.sight.sources, plan)
             case "server":
                 return key[1] in self.sight.servers
+            case "servers":
+                return plan.metrics is not None
             case "canary":
                 return key[1] in self.sight.canaries
 
@@ -204,6 +221,7 @@ class Watch:
                 _LOG.warning("%s", text, extra={"fields": {"server": url, "reason": error.reason, "help": error.help}})
             self._keep(url, unanswered(server, error.reason, error.help, self.sight.clock))
         else:
+            self.sight = replace(self.sight, balance=record(self.sight.balance, url, found))
             self._keep(url, answered(self._server(url), found, self.sight.clock, plan.silence or SilencePlan()))
 
     async def _send(self, plan: VigilPlan, canary: CanaryPlan) -> None:
