@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import time
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from lanner.cli.configuration import find_config, load_or_fail
+from lanner.cli.configuration import find_config, load_or_fail, store_place
 from lanner.cli.messages import Console, ExitCode, Failure, counted
 from lanner.config.durations import parse_ms
 from lanner.rules.priority import Priority
@@ -92,19 +91,8 @@ def alerts(
 
 def _place(path: str | None, options: Sequence[str], console: Console) -> Place:
     """The store that a run with the same configuration uses."""
-    from lanner.config.models import Config  # noqa: PLC0415 - kept out of the start of the program
-    from lanner.config.storage import store_plan  # noqa: PLC0415 - as above
-    from lanner.outputs.sink import OptionError  # noqa: PLC0415 - as above
-
     found = path if path is not None else find_config()
-    config = Config() if found is None and not options else load_or_fail(found, options, console)[1]
-    try:
-        place = store_plan(config.store, 0, os.environ, os.geteuid()).place
-    except OptionError as error:
-        raise Failure(str(error), error.help) from error
-    if place is None:
-        raise Failure("`store.enabled` is false: alerts are kept in memory alone", "set it to true")
-    return place
+    return store_place(load_or_fail(found, options, console)[1] if found is not None or options else None)
 
 
 def _resend(archive: Archive, question: Question, output: str | None, *, dead_letters: bool) -> int:

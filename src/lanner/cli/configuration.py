@@ -15,6 +15,7 @@ from lanner.cli.settings import Settings, rules_files_of, settings_of
 if TYPE_CHECKING:
     from lanner.config.load import LoadedConfig
     from lanner.config.models import Config
+    from lanner.store.place import Place
 
 DEFAULT_PATHS = ("lanner.yaml", "/etc/lanner/lanner.yaml", "/etc/falco/falco.yaml")
 """Where a configuration is looked for when none is named; the first that is there is used."""
@@ -46,6 +47,25 @@ def read_settings(path: str | None, options: Sequence[str], rules_files: tuple[s
         return replace(settings, rules_files=rules_files)
     _note_missing_rules(config, settings, console)
     return settings
+
+
+def store_place(config: Config | None) -> Place:
+    """The store that a run with a configuration uses; None: with the defaults.
+
+    Raises:
+        Failure: It has none, or its keys cannot be used.
+    """
+    from lanner.config.models import Config  # noqa: PLC0415 - kept out of the start of the program
+    from lanner.config.storage import store_plan  # noqa: PLC0415 - as above
+    from lanner.outputs.sink import OptionError  # noqa: PLC0415 - as above
+
+    try:
+        place = store_plan((config or Config()).store, 0, os.environ, os.geteuid()).place
+    except OptionError as error:
+        raise Failure(str(error), error.help) from error
+    if place is None:
+        raise Failure("`store.enabled` is false: alerts are kept in memory alone", "set it to true")
+    return place
 
 
 def find_config() -> str | None:

@@ -13,7 +13,7 @@ from lanner.cli.messages import Console, Failure, counted
 from lanner.cli.settings import Settings, Switch
 from lanner.compiler.load import LoadedRules, LoadResult, Rule, load
 from lanner.compiler.single import NO_NAMES
-from lanner.diagnostics import SourceFile
+from lanner.diagnostics import Diagnostics, SourceFile
 from lanner.rules.collector import collect
 from lanner.rules.files import read_rule_files
 from lanner.rules.model import Collection
@@ -27,13 +27,28 @@ def load_files(settings: Settings) -> tuple[list[SourceFile], LoadResult]:
     """
     with as_file(files("lanner") / "data" / "rules") as defaults:
         sources, found = read_rule_files([*settings.rules_files] or [str(defaults)])
-    return sources, load(
+    return sources, load_sources(sources, settings, found)
+
+
+def load_sources(sources: Sequence[SourceFile], settings: Settings, found: Diagnostics | None = None) -> LoadResult:
+    """Check rule files that have been read, and switch rules on and off as the settings say.
+
+    Args:
+        sources: In order.
+        settings: With what a configuration says of plugins, outputs, fields and rules.
+        found: What was found while they were read.
+    """
+    result = load(
         sources,
         loaded_plugins=settings.loaded_plugins if settings.rules_files else None,
         append_output=settings.append_output,
         static_fields=settings.static_fields,
         diagnostics=found,
     )
+    if result.rules is None or not settings.switches:
+        return result
+    rules = tuple(_switched(rule, settings.switches) for rule in result.rules.rules)
+    return replace(result, rules=replace(result.rules, rules=rules))
 
 
 def load_rules(settings: Settings, console: Console) -> LoadedRules:
@@ -57,7 +72,7 @@ def load_rules(settings: Settings, console: Console) -> LoadedRules:
         console.warn(f"{counted(len(result.diagnostics), 'warning')} in the rules; `lanner rules check` shows them")
     for source, number in result.rules.not_evaluated.items():
         console.notice(f"{counted(number, 'rule')} of source `{source}` not evaluated", source=source, rules=number)
-    return replace(result.rules, rules=tuple(_switched(rule, settings.switches) for rule in result.rules.rules))
+    return result.rules
 
 
 def load_names(paths: Sequence[str], console: Console) -> Collection:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from lanner.cli.configuration import read_settings, store_place
 from lanner.cli.diagnostics import show
-from lanner.cli.loading import load_files
+from lanner.cli.loading import load_files, load_sources
 from lanner.cli.messages import ColorChoice, Console, ExitCode, Failure, counted, report
-from lanner.cli.options import color_option, quiet_option, rules_option
+from lanner.cli.options import color_option, config_option, quiet_option, rules_option, set_option
 from lanner.cli.settings import Settings
-from lanner.cli.tables import as_text, new_table, shown
+from lanner.cli.tune_view import Found
 from lanner.cli.writing import replace_file
-from lanner.compiler.load import LoadedRules, load
+from lanner.compiler.load import LoadedRules
 from lanner.compiler.ruleset import compile_rules
 from lanner.diagnostics import SourceFile
 from lanner.rules.files import read_rule_files
@@ -28,14 +29,19 @@ from lanner.sources.base import SourceError, reason_of
 from lanner.tuning.alerts import Malformed, PastAlert, read_alerts
 from lanner.tuning.effect import Effect, effect_on
 from lanner.tuning.merge import is_covered, merged
-from lanner.tuning.noise import FEW, Left, Noise, Row, propose
+from lanner.tuning.noise import Noise, Row, propose
 from lanner.tuning.proposal import collected, proposal
+
+if TYPE_CHECKING:
+    from lanner.config.models import Config
 
 _HEAD = "Exceptions that `lanner tune` proposes: read them, then load this file behind the rules."
 
 
 @click.command("tune")
 @click.argument("paths", metavar="[ALERTS]…", nargs=-1)
+@config_option
+@set_option
 @click.option("--store", metavar="URL", help="Read the alerts of this store: `sqlite:////PATH` or `postgresql://…`.")
 @rules_option
 @click.option(
@@ -59,6 +65,8 @@ def tune(
     context: click.Context,
     *,
     paths: tuple[str, ...],
+    config_file: str | None,
+    options: tuple[str, ...],
     store: str | None,
     rules_files: tuple[str, ...],
     events: tuple[str, ...],
@@ -72,14 +80,15 @@ def tune(
     """Propose exceptions from past alerts.
 
     ALERTS is a file of alerts as JSON, as Lanner, Falco and falcosidekick write them, a folder, a glob pattern or `-`;
-    without it, the alerts are those of the store that `lanner run` writes to.
+    without it, the alerts are those of the store that `lanner run` writes to with the same configuration.
     The proposal is a rule file for standard output; the table beside it is on standard error.
     """
     console = Console(quiet=quiet, color=color)
-    tuner = _Tuner.of(rules_files, write, console)
     if paths and store is not None:
         raise Failure("alerts are given, and a store", "name one of them")
-    found = tuner.propose(tuner.alerts(paths) if paths else _stored(store), least)
+    settings = read_settings(config_file, options, rules_files, console)
+    tuner = _Tuner.of(settings, write, console)
+    found = tuner.propose(tuner.alerts(paths) if paths else _stored(store, settings.config), least)
     if against:
         found.missed = tuner.effect(against, found.rows)
         found.rows = tuner.harmless(against, [row for row in found.rows if not found.missed.missed[row]], found.missed)
@@ -94,71 +103,9 @@ def tune(
         found.show(console)
     if write is not None and found.rows:
         tuner.write(write, found.rows)
-        names = [name for name in rules_files or (str(files("lanner") / "data" / "rules"),) if name != write]
+        names = [name for name in settings.rules_files or (str(files("lanner") / "data" / "rules"),) if name != write]
         console.tell(f"added to {write}; load it behind the rules: {shlex.join(_options([*names, write]))}")
     context.exit(ExitCode.FAILED if tuner.unreadable else ExitCode.DONE)
-
-
-@dataclass(slots=True)
-class _Found:
-    """What is said of past alerts.
-
-    Attributes:
-        rows: The exceptions that are proposed.
-        present: Those that the rules have already.
-        left: Alerts for which there are none.
-        missed: What the exceptions would do to the log of an attack, if there is one.
-        effect: What they would do to another log, if there is one.
-    """
-
-    rows: list[Row]
-    present: list[Row]
-    left: list[Left]
-    missed: Effect | None = None
-    effect: Effect | None = None
-
-    def show(self, console: Console) -> None:
-        """The table, and what was left out and why."""
-        if console.quiet:
-            return
-        self._show_table(console)
-        silenced = sum(row.alerts for row in self.rows)
-        console.tell(f"{counted(len(self.rows), 'exception')} would have silenced {counted(silenced, 'alert')}")
-        if already := sum(row.alerts for row in self.present):
-            console.tell(f"{counted(already, 'alert')} left, because the rules have the exceptions for them already")
-        if few := sum(each.alerts for each in self.left if each.reason == FEW):
-            console.tell(f"{counted(few, 'alert')} left, because too few are alike; `--min` says how many are enough")
-        if self.effect:
-            before, after = self.effect.before.total(), self.effect.after.total()
-            console.tell(f"alerts on the events: {before:,} before, {after:,} after")
-        if self.missed is not None:
-            console.tell(f"alerts on the attack: {self.missed.before.total():,}, none of which would be silenced")
-
-    def _show_table(self, console: Console) -> None:
-        table = new_table()
-        for name in ("alerts", "rule", "exception", "attention"):
-            table.add_column(name, justify="right" if name == "alerts" else "left", no_wrap=True)
-        for row in self.rows:
-            table.add_row(f"{row.alerts:,}", shown(row.rule), shown(_comparison(row)), shown(row.attention))
-        for row, number in (self.missed.missed if self.missed else {}).items():
-            why = f"not proposed: silences {counted(number, 'alert')} of the attack"
-            table.add_row(f"{row.alerts:,}", shown(row.rule), shown(_comparison(row)), shown(why))
-        for each in (each for each in self.left if each.reason != FEW):
-            table.add_row(f"{each.alerts:,}", shown(each.rule), "", shown(f"left: {each.reason}"))
-        if table.row_count:
-            click.echo(as_text(table, console, sys.stderr), nl=False, err=True, color=True)
-
-    def as_json(self) -> dict[str, object]:
-        """What is printed for programs, without the proposal itself."""
-        withheld = self.missed.missed.items() if self.missed else ()
-        effect = self.effect
-        return {
-            "exceptions": [asdict(row) for row in self.rows],
-            "present": [asdict(row) for row in self.present],
-            "withheld": [{**asdict(row), "missed": number} for row, number in withheld],
-            "left": [asdict(each) for each in self.left],
-            "events": {"before": dict(effect.before), "after": dict(effect.after)} if effect else None,
-        }
 
 
 @dataclass(slots=True)
@@ -166,12 +113,14 @@ class _Tuner:
     """The rules, and what can be done with them.
 
     Attributes:
+        settings: How they are loaded.
         files: Their files, in order.
         rules: What they define.
         local: The file that the proposal is added to, if it is there; loaded last unless it is one of the files.
         unreadable: How many paths could not be read, or not to their end.
     """
 
+    settings: Settings
     files: Sequence[SourceFile]
     rules: LoadedRules
     console: Console
@@ -180,25 +129,25 @@ class _Tuner:
     noise: Noise = field(default_factory=Noise)
 
     @classmethod
-    def of(cls, rules_files: tuple[str, ...], write: str | None, console: Console) -> _Tuner:
+    def of(cls, settings: Settings, write: str | None, console: Console) -> _Tuner:
         """Load the rules, and the local file behind them.
 
         Raises:
             Failure: They have errors.
         """
-        files, result = load_files(Settings(rules_files=rules_files))
+        files, result = load_files(settings)
         local = None
         is_named = write and any(Path(file.name).resolve() == Path(write).resolve() for file in files)
         if write and Path(write).exists() and not is_named:
             (local,), found = read_rule_files([write])
-            result = load([*files, local], diagnostics=found)
+            result = load_sources([*files, local], settings, found)
             files = [*files, local]
         elif is_named:
             local = next(file for file in files if Path(file.name).resolve() == Path(write or "").resolve())
         if result.rules is None:
             show([found for found in result.diagnostics if found.severity == "error"], sys.stderr, console)
             raise Failure("the rules have errors", "`lanner rules check FILE…` shows warnings too")
-        return cls(files, result.rules, console, local)
+        return cls(settings, files, result.rules, console, local)
 
     def alerts(self, paths: Sequence[str]) -> Iterator[PastAlert]:
         """The alerts of files; what is no alert is told at the end.
@@ -217,7 +166,7 @@ class _Tuner:
             hint = "give alerts as JSON, as `lanner scan --format json` prints them"
             raise Failure(f"there is no alert in `{paths[0]}`", hint, ExitCode.FAILED)
 
-    def propose(self, alerts: Iterable[PastAlert], least: int) -> _Found:
+    def propose(self, alerts: Iterable[PastAlert], least: int) -> Found:
         """Find what alerts have in common: exceptions to propose, those that the rules have already, and the rest."""
         for alert in alerts:
             self.noise.add(alert)
@@ -226,7 +175,7 @@ class _Tuner:
         rows, left = propose(self.noise, {rule.name: rule for rule in self.rules.rules}, least)
         base = collected(self.files)
         present = [row for row in rows if is_covered(row, base)]
-        return _Found([row for row in rows if row not in present], present, left)
+        return Found([row for row in rows if row not in present], present, left)
 
     def text(self, rows: Sequence[Row]) -> str:
         """The proposal."""
@@ -242,7 +191,7 @@ class _Tuner:
         Raises:
             Failure: A log cannot be read to its end, or holds no event: what the proposal does is not known then.
         """
-        patched = load([*self.files, SourceFile("<proposal>", self.text(rows))])
+        patched = load_sources([*self.files, SourceFile("<proposal>", self.text(rows))], self.settings)
         if patched.rules is None:
             show(patched.diagnostics, sys.stderr, self.console)
             raise Failure("the proposal does not load", "this is a mistake in Lanner: please report it")
@@ -250,7 +199,7 @@ class _Tuner:
 
     def warn_of_local(self, paths: Sequence[str]) -> None:
         """Say which alerts of an attack the local file silences as it is."""
-        without = load([file for file in self.files if file is not self.local])
+        without = load_sources([file for file in self.files if file is not self.local], self.settings)
         if self.local is None or without.rules is None:
             return
         found = self._effect(paths, without.rules, self.rules, ())
@@ -305,18 +254,18 @@ def _options(rules_files: Sequence[str]) -> list[str]:
     return [word for name in rules_files for word in ("-r", name)]
 
 
-def _stored(url: str | None) -> Iterator[PastAlert]:
-    """The alerts of the store at a URL, or at the usual place.
+def _stored(url: str | None, config: Config | None) -> Iterator[PastAlert]:
+    """The alerts of the store at a URL, or of the one that a run with the configuration uses.
 
     Raises:
         Failure: It cannot be read, or holds none.
     """
     from lanner.store.errors import StoreError  # noqa: PLC0415 - heavy, and only this needs it
-    from lanner.store.place import locate, usual  # noqa: PLC0415 - as above
+    from lanner.store.place import locate  # noqa: PLC0415 - as above
     from lanner.tuning.stored import stored_alerts  # noqa: PLC0415 - as above
 
     try:
-        place = locate(url) if url is not None else usual(os.environ, os.geteuid())
+        place = locate(url) if url is not None else store_place(config)
     except StoreError as error:
         raise Failure(f"cannot use `--store`: {error}", error.help) from None
     number = 0
@@ -328,7 +277,3 @@ def _stored(url: str | None) -> Iterator[PastAlert]:
         raise Failure(f"cannot read the store `{place.name}`: {error}", error.help, ExitCode.FAILED) from None
     if not number:
         raise Failure(f"there is no alert in the store `{place.name}`", code=ExitCode.FAILED)
-
-
-def _comparison(row: Row) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in zip(row.fields, row.values, strict=True))

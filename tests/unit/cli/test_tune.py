@@ -261,6 +261,36 @@ def test_without_alerts_those_of_the_usual_store_are_read(
     assert "- [bot, dev]\n" in lanner("tune", "-r", base).out
 
 
+def test_store_and_rules_are_those_of_the_configuration(
+    lanner: Lanner, base: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_of(tmp_path / "kept.db", base, log)
+    store = f"store: {{url: 'sqlite:///{tmp_path}/kept.db'}}\n"
+    (tmp_path / "lanner.yaml").write_text(f"rules_files: [{base}]\n{store}")
+    named = lanner("tune", "-c", tmp_path / "lanner.yaml", "--events", log)
+    assert named.code == 0
+    assert "alerts on the events: 47 before, 15 after\n" in named.err
+    monkeypatch.chdir(tmp_path)
+    found = lanner("tune", "--events", log)
+    assert (found.code, found.out) == (0, named.out)
+    assert "configuration: lanner.yaml\n" in found.err
+    other = lanner("tune", "-o", f"store.url=sqlite:///{tmp_path}/other.db")
+    assert f"error: cannot read the store `{tmp_path}/other.db`: there is none\n" in other.err
+    off = lanner("tune", "-o", "store.enabled=false")
+    assert (off.code, off.out) == (2, "")
+    assert "error: `store.enabled` is false: alerts are kept in memory alone\n" in off.err
+
+
+def test_rules_that_the_configuration_changes_are_tuned_as_they_run(
+    lanner: Lanner, base: Path, alerts: Path, log: Path, tmp_path: Path
+) -> None:
+    text = f"rules_files: [{base}]\nrules: [{{disable: {{rule: Anything by*}}}}]\nstatic_fields: {{site: north}}\n"
+    (tmp_path / "lanner.yaml").write_text(text + "append_output: [{suggested_output: true}]\n")
+    ran = lanner("tune", "-c", tmp_path / "lanner.yaml", alerts, "--events", log)
+    assert ran.code == 0
+    assert "alerts on the events: 35 before, 3 after\n" in ran.err
+
+
 def test_what_is_no_store_is_told(lanner: Lanner, base: Path, alerts: Path, tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("no database" * 100)
     (tmp_path / "empty.db").touch()
