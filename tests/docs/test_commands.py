@@ -1,5 +1,6 @@
 """Every command that the documentation shows is run, in a folder that has the files it names."""
 
+import asyncio
 import gzip
 import json
 import os
@@ -101,9 +102,14 @@ def policy() -> str:
 
 
 def keep_alerts() -> None:
-    """Make the store that commands look for, with a dead letter whose number a page names."""
+    """Make the store that commands look for, with an alert, and a dead letter whose number a page names."""
+
+    async def put(store: Store) -> None:
+        await store.put([finding(0)])
+
     with held(usual(os.environ, os.geteuid())) as place:
         store = Store(place)
+        asyncio.run(put(store))
         for number in range(17):
             store.bury("http", finding(number), "404")
         store.close()

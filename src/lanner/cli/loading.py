@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from importlib.resources import as_file, files
 
 from lanner.cli.diagnostics import in_a_line, show
 from lanner.cli.messages import Console, Failure, counted
@@ -15,32 +14,31 @@ from lanner.compiler.load import LoadedRules, LoadResult, Rule, load
 from lanner.compiler.single import NO_NAMES
 from lanner.diagnostics import Diagnostics, SourceFile
 from lanner.rules.collector import collect
-from lanner.rules.files import read_rule_files
+from lanner.rules.files import DEFAULT_RULES, read_rule_files, rule_paths
 from lanner.rules.model import Collection
 from lanner.rules.reader import read_file
 
 
 def load_files(settings: Settings) -> tuple[list[SourceFile], LoadResult]:
-    """Read and check the rule files of the settings, or the default rule set, and give all that was found.
-
-    The default rules come with Lanner, and so do the plugins whose fields they ask for, whatever else is loaded.
-    """
-    with as_file(files("lanner") / "data" / "rules") as defaults:
-        sources, found = read_rule_files([*settings.rules_files] or [str(defaults)])
+    """Read and check the rule files of the settings, or the default rule set, and give all that was found."""
+    sources, found = read_rule_files(rule_paths(settings.rules_files or (DEFAULT_RULES,)))
     return sources, load_sources(sources, settings, found)
 
 
 def load_sources(sources: Sequence[SourceFile], settings: Settings, found: Diagnostics | None = None) -> LoadResult:
     """Check rule files that have been read, and switch rules on and off as the settings say.
 
+    The default rules come with Lanner, and so do the plugins whose fields they ask for, whatever else is loaded.
+
     Args:
         sources: In order.
         settings: With what a configuration says of plugins, outputs, fields and rules.
         found: What was found while they were read.
     """
+    has_defaults = not settings.rules_files or DEFAULT_RULES in settings.rules_files
     result = load(
         sources,
-        loaded_plugins=settings.loaded_plugins if settings.rules_files else None,
+        loaded_plugins=None if has_defaults else settings.loaded_plugins,
         append_output=settings.append_output,
         static_fields=settings.static_fields,
         diagnostics=found,
@@ -83,7 +81,7 @@ def load_names(paths: Sequence[str], console: Console) -> Collection:
     """
     if not paths:
         return NO_NAMES
-    files, found = read_rule_files(paths)
+    files, found = read_rule_files(rule_paths(paths))
     read = [read_file(file, found) for file in files]
     collection = collect((item for each in read if each for item in each.items), found)
     if found.errors:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib.resources import as_file, files
 from pathlib import Path
 
 import click
 
 from lanner.cli.messages import Failure
 from lanner.diagnostics import SourceFile
-from lanner.rules.files import read_rule_files
+from lanner.rules.files import read_rule_files, rule_paths
 
 
 @click.command("lsp")
@@ -22,10 +21,9 @@ from lanner.rules.files import read_rule_files
     "rules_files",
     metavar="PATH",
     multiple=True,
-    help="Rule file or folder that is loaded in front of the one that is edited; repeatable.",
+    help="Rule file or folder that is loaded in front of the one that is edited, or `default`; repeatable.",
 )
-@click.option("--default-rules", is_flag=True, help="Load the default rules in front.")
-def lsp(*, rules_files: tuple[str, ...], default_rules: bool) -> None:
+def lsp(*, rules_files: tuple[str, ...]) -> None:
     """Help an editor with rule files: problems, completion, hover and formatting, on standard input and output.
 
     It is started by the editor. Needs `lanner[lsp]`.
@@ -36,9 +34,7 @@ def lsp(*, rules_files: tuple[str, ...], default_rules: bool) -> None:
         raise Failure("the language server needs the library pygls", "install `lanner[lsp]`") from None
 
     def read_files() -> Sequence[SourceFile]:
-        with as_file(files("lanner") / "data" / "rules") as defaults:
-            paths = [*([str(defaults)] if default_rules else []), *(str(Path(path).resolve()) for path in rules_files)]
-            return read_rule_files(paths)[0]
+        return read_rule_files(Path(path).resolve() for path in rule_paths(rules_files))[0]
 
     # The library closes what it writes to.
     make_server(read_files).start_io(stdout=os.fdopen(os.dup(sys.stdout.fileno()), "wb"))

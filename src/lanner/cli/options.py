@@ -44,7 +44,7 @@ rules_option: Option = click.option(
     "rules_files",
     metavar="PATH",
     multiple=True,
-    help="Rule file or folder; repeatable. None: the default rule set.",
+    help="Rule file or folder, or `default` for the default rules; repeatable. None: these alone.",
 )
 names_option: Option = click.option(
     "-r",
@@ -52,7 +52,7 @@ names_option: Option = click.option(
     "rules_files",
     metavar="PATH",
     multiple=True,
-    help="Rule file or folder whose macros and lists the condition can use; repeatable.",
+    help="Rule file or folder, or `default`, whose macros and lists the condition can use; repeatable.",
 )
 strict_option: Option = click.option("--strict", is_flag=True, help="Exit with 1 when events were malformed.")
 jobs_option: Option = click.option(

@@ -6,8 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from importlib.resources import as_file, files
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -26,6 +25,7 @@ from lanner.config.vigil import vigil_plan
 from lanner.outputs.sink import OptionError
 from lanner.outputs.stdout import Lines
 from lanner.plugins import k8saudit
+from lanner.rules.files import DEFAULT_RULES, rule_paths
 from lanner.server.plan import Files, Hooks, Plan, PlanError, SnapshotPlan, SourcePlan, StorePlan, WebPlan
 from lanner.server.watch import digests
 from lanner.sources.auth import Access, read_tokens
@@ -363,19 +363,13 @@ def _files(settings: Settings, config: Config) -> Files:
     """The files that rules and configuration come from; the program's own rules are not watched."""
     of_sources = [path for entry in config.sources for path in entry.rules_files]
     configured = [*config.rules_files, *config.rules_file, *config.rule_files]
-    rules = tuple(dict.fromkeys([*settings.rules_files, *of_sources]))
+    rules = tuple(dict.fromkeys([*settings.rules_files, *of_sources])) or (DEFAULT_RULES,)
     includes = [entry if isinstance(entry, str) else entry.path for entry in config.config_files]
-    watched = tuple(dict.fromkeys([*settings.config_files, *includes, *rules, *configured]))
-    watched = watched if config.watch_config_files else ()
+    named = dict.fromkeys([*settings.config_files, *includes, *rules, *configured])
+    watched = tuple(name for name in named if name != DEFAULT_RULES) if config.watch_config_files else ()
     return Files(
         config=digests(settings.config_files),
-        rules=digests(rules) if rules else _own_rules(),
+        rules=digests(map(str, rule_paths(rules))),
         watched=watched,
         seen=digests(watched),
     )
-
-
-@lru_cache(maxsize=1)
-def _own_rules() -> Mapping[str, str]:
-    with as_file(files("lanner") / "data" / "rules") as folder:
-        return digests([str(folder)])

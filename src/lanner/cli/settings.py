@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from lanner.rules.files import DEFAULT_RULES
 from lanner.rules.priority import Priority
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Settings:
     """Settings by the names of `falco.yaml`, and the selection of rules.
 
     Attributes:
-        rules_files: Files and folders with rules; none: the default rule set.
+        rules_files: Files and folders with rules, and `default` for the default rules; none: these.
         loaded_plugins: Name and version of the plugins that count as loaded; None: all.
         plugins: The plugins of the configuration that events can come from.
         audit_endpoint: Address on which the configured web server takes audit events; None: nowhere.
@@ -128,7 +129,7 @@ def settings_of(loaded: LoadedConfig, config: Config) -> Settings:
     server = config.webserver
     return Settings(
         **same,
-        rules_files=tuple(path for path in rules_files_of(config) if os.path.exists(path)),
+        rules_files=tuple(path for path in rules_files_of(config) if path == DEFAULT_RULES or os.path.exists(path)),
         loaded_plugins=loaded.plugins.versions,
         plugins=loaded.plugins.sources,
         audit_endpoint=_endpoint(server) if server.enabled and server.k8s_audit_endpoint else None,

@@ -7,7 +7,6 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ from lanner.cli.writing import replace_file
 from lanner.compiler.load import LoadedRules
 from lanner.compiler.ruleset import compile_rules
 from lanner.diagnostics import SourceFile
-from lanner.rules.files import read_rule_files
+from lanner.rules.files import DEFAULT_RULES, read_rule_files
 from lanner.sources.base import SourceError, reason_of
 from lanner.tuning.alerts import Malformed, PastAlert, read_alerts
 from lanner.tuning.effect import Effect, effect_on
@@ -103,7 +102,7 @@ def tune(
         found.show(console)
     if write is not None and found.rows:
         tuner.write(write, found.rows)
-        names = [name for name in settings.rules_files or (str(files("lanner") / "data" / "rules"),) if name != write]
+        names = [name for name in settings.rules_files or (DEFAULT_RULES,) if name != write]
         console.tell(f"added to {write}; load it behind the rules: {shlex.join(_options([*names, write]))}")
     context.exit(ExitCode.FAILED if tuner.unreadable else ExitCode.DONE)
 

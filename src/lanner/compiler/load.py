@@ -18,7 +18,7 @@ from lanner.condition import Expr, ParseError, parse_operand
 from lanner.condition.ast import children
 from lanner.diagnostics import Diagnostic, Diagnostics, MappedText, SourceFile, Span
 from lanner.rules.collector import collect
-from lanner.rules.files import read_rule_files
+from lanner.rules.files import read_rule_files, rule_paths
 from lanner.rules.model import Collection, PluginRequirement, ReadFile, RuleDef, RuleUpdate
 from lanner.rules.priority import Priority
 from lanner.rules.reader import read_file
@@ -175,8 +175,8 @@ class LoadResult:
 
 
 def load_rules(paths: Iterable[str | Path]) -> LoadResult:
-    """Read rule files, and the rule files in folders, and load them in order."""
-    files, diagnostics = read_rule_files(paths)
+    """Read rule files, and the rule files in folders, and load them in order; `default` names the default rules."""
+    files, diagnostics = read_rule_files(rule_paths(paths))
     return load(files, diagnostics=diagnostics)
 
 

@@ -89,7 +89,7 @@ class SourceEntry(Section, frozen=True):
     init_config: Annotated[
         dict[str, Any] | str | None, used("The plugin's options: a mapping, or a text with JSON or YAML.")
     ] = None
-    rules_files: Annotated[list[str], used("Rule files for its events; without one, those of all.")] = []
+    rules_files: Annotated[list[str], used("Rule files for its events, and `default`; without one, those of all.")] = []
 
 
 class Kmod(Section, frozen=True):
@@ -227,7 +227,10 @@ class Config(Section, frozen=True):
         list[str | ConfigFile], used("Further configuration files, or folders; a path, or a mapping.")
     ] = []
     watch_config_files: Annotated[bool, used("Whether changed files are read again.")] = True
-    rules_files: Annotated[list[str], used("Rule files and folders; those that do not exist are left out.")] = []
+    rules_files: Annotated[
+        list[str],
+        used("Rule files and folders, `default` for the default rules; those that do not exist are left out."),
+    ] = []
     rules_file: Annotated[list[str], used("Older name of `rules_files`.")] = []
     rule_files: Annotated[list[str], used("Other name of `rules_files`.")] = []
     rules: Annotated[list[RuleSelection], used("Which rules are switched on or off, in order.")] = []

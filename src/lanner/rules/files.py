@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.resources import files
 from pathlib import Path
 
 from lanner.diagnostics import Diagnostics, SourceFile
 
+DEFAULT_RULES = "default"
+"""What stands for the rules that come with Lanner where rule files are named; a file of this name is `./default`."""
+
 MAX_FILE_BYTES = 64 * 1024 * 1024
 """A file beyond this is no rule file."""
+
+
+def rule_paths(names: Iterable[str | Path]) -> list[str | Path]:
+    """The files and folders that rule files are named by, with the folder of Lanner's own for `DEFAULT_RULES`."""
+    return [str(files("lanner") / "data" / "rules") if name == DEFAULT_RULES else name for name in names]
 
 
 def read_rule_files(paths: Iterable[str | Path]) -> tuple[list[SourceFile], Diagnostics]:
@@ -17,7 +26,7 @@ def read_rule_files(paths: Iterable[str | Path]) -> tuple[list[SourceFile], Diag
     Diagnostics: LN0101.
     """
     diagnostics = Diagnostics()
-    files: list[SourceFile] = []
+    read: list[SourceFile] = []
     for path in map(Path, paths):
         try:
             found = sorted(p for p in path.iterdir() if p.suffix in (".yaml", ".yml")) if path.is_dir() else [path]
@@ -27,8 +36,8 @@ def read_rule_files(paths: Iterable[str | Path]) -> tuple[list[SourceFile], Diag
         for each in found:
             file = _read(each, diagnostics)
             if file:
-                files.append(file)
-    return files, diagnostics
+                read.append(file)
+    return read, diagnostics
 
 
 def _read(path: Path, diagnostics: Diagnostics) -> SourceFile | None:

@@ -111,8 +111,8 @@ class Suite(Part, frozen=True, kw_only=True):
     rules: Annotated[
         list[str],
         _key(
-            "Rule files and folders, loaded in order; paths are relative to the test file. Without it, the default "
-            "rules; `-r` takes the place of both."
+            "Rule files and folders, loaded in order; paths are relative to the test file, and `default` names the "
+            "default rules. Without it, these alone; `-r` takes the place of both."
         ),
     ] = []
     bases: Annotated[dict[str, EventSpec], _key("Events by name for `base`; they hide shipped ones of the name.")] = {}

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.resources import as_file, files
 
 from lanner.compiler.load import LoadedRules, load
 from lanner.compiler.ruleset import RuleSet, Selection, compile_selected
 from lanner.diagnostics import Diagnostics, SourceFile
-from lanner.rules.files import read_rule_files
+from lanner.rules.files import DEFAULT_RULES, read_rule_files, rule_paths
 
 _Paths = tuple[str, ...]
 
@@ -64,7 +63,6 @@ class RuleBook:
 
     @staticmethod
     def _read(paths: _Paths, diagnostics: Diagnostics) -> list[SourceFile] | None:
-        with as_file(files("lanner") / "data" / "rules") as defaults:
-            sources, found = read_rule_files(paths or [str(defaults)])
+        sources, found = read_rule_files(rule_paths(paths or (DEFAULT_RULES,)))
         diagnostics.items.extend(found.items)
         return None if found.errors else sources

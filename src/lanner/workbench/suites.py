@@ -15,6 +15,7 @@ from lanner.compiler.load import LoadedRules
 from lanner.config.reader import read
 from lanner.diagnostics import Diagnostics, SourceFile, Span
 from lanner.rules import nodes
+from lanner.rules.files import DEFAULT_RULES
 from lanner.rules.priority import Priority
 from lanner.workbench.events import EMPTY, EventMaker
 from lanner.workbench.models import ALERT, EACH, NONE, Case, EventSpec, Expected, RuleTest, Suite
@@ -109,7 +110,8 @@ class _Reader:
         self._equivalent = frozenset((each.rule, each.change) for each in suite.equivalent)
 
     def cases(self) -> Iterator[ReadyCase]:
-        rules = [os.path.join(self._folder, path) for path in self._suite.rules]
+        names = self._suite.rules
+        rules = [name if name == DEFAULT_RULES else os.path.join(self._folder, name) for name in names]
         for test, node in zip(self._suite.tests, _items(self._root, "tests"), strict=True):
             overrides = node.get("overrides") if test.overrides else None
             text = _alone(overrides[1].span) if overrides else None

@@ -9,7 +9,7 @@ from lanner.cli.planning import Planner, Wishes, _interval_ms, settings_problems
 from lanner.cli.settings import Settings, settings_of
 from lanner.config.load import load_config
 from lanner.outputs.stdout import SharedDescriptor
-from lanner.server.plan import Plan
+from lanner.server.plan import Files, Plan
 
 CONFIGURATION = """
 sources:
@@ -211,3 +211,20 @@ def test_to_begin_with_the_first_is_refused_where_there_is_none(
     with pytest.raises(Failure, match="cannot read from the start") as caught:
         Planner(Wishes(from_start=True), Console(quiet=True), SharedDescriptor(1)).plan(settings)
     assert "leave `--from-start` out" in (caught.value.help or "")
+
+
+def test_default_rules_are_known_by_their_digests_and_not_watched(rules: Path, tmp_path: Path) -> None:
+    file = tmp_path / "lanner.yaml"
+
+    def files(named: str) -> Files:
+        file.write_text(f"rules_files: {named}\n")
+        loaded = load_config(str(file), environment={})
+        assert loaded.config is not None
+        return (
+            Planner(Wishes(), Console(quiet=True), SharedDescriptor(1)).plan(settings_of(loaded, loaded.config)).files
+        )
+
+    own, both = files("[]"), files(f"[default, {rules}]")
+    assert "00-macros.yaml" in {Path(name).name for name in own.rules}
+    assert both.rules.keys() == {*own.rules, str(rules)}
+    assert (own.watched, both.watched) == ((str(file),), (str(file), str(rules)))

@@ -124,6 +124,17 @@ def test_list_without_rules_shows_the_default_ones(lanner: Lanner) -> None:
     assert len(ran.out.splitlines()) > 20
 
 
+def test_rules_of_ones_own_are_loaded_behind_the_default_ones(lanner: Lanner, rules: Path) -> None:
+    both = lanner("rules", "list", "-r", "default", "-r", rules)
+    assert both.out.split() == [*lanner("rules", "list").out.split(), *lanner("rules", "list", "-r", rules).out.split()]
+    text = "- rule: Create Privileged Pod\n  priority: CRITICAL\n  override: {priority: replace}\n"
+    rules.write_text(
+        text + "- rule: Own\n  desc: d\n  condition: pod_exec\n  output: o\n  priority: INFO\n  source: k8s_audit\n"
+    )
+    assert lanner("rules", "check", rules).code == 2
+    assert lanner("rules", "check", "default", rules).code == 0
+
+
 def test_show_has_the_rule_as_written_and_expanded(lanner: Lanner, rules: Path) -> None:
     out = lanner("rules", "show", "-r", rules, "Pod Created").out
     assert out.startswith("rule: Pod Created\npriority: Warning\nsource: k8s_audit\ntags: k8s, pods\nenabled: yes\n")

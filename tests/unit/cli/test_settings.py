@@ -80,6 +80,12 @@ def test_rule_files_have_three_names_and_only_those_that_exist_count(tmp_path: P
     assert settings(path=str(config), rules_files=("x",)).rules_files == ("x",)
 
 
+def test_the_default_rules_are_there_without_a_file(tmp_path: Path) -> None:
+    config = tmp_path / "other.yaml"
+    config.write_text("rules_files: [default, /none.yaml]\n")
+    assert settings(path=str(config)).rules_files == ("default",)
+
+
 @pytest.mark.parametrize(
     ("server", "endpoint"),
     [

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from lanner.rules import files
-from lanner.rules.files import read_rule_files
+from lanner.rules.files import read_rule_files, rule_paths
 
 
 def test_files_come_in_the_order_given_and_folders_in_the_order_of_names(tmp_path: Path) -> None:
@@ -46,3 +46,13 @@ def test_a_huge_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     found, diagnostics = read_rule_files([path])
     assert not found
     assert "larger than 1 MiB" in next(iter(diagnostics)).message
+
+
+def test_default_names_the_rules_that_come_with_lanner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("default").write_text("- mine\n")
+    own, mine = rule_paths(["default", "./default"])
+    shipped, diagnostics = read_rule_files([own])
+    assert not list(diagnostics)
+    assert [Path(file.name).name for file in shipped][:2] == ["00-macros.yaml", "10-pods-and-workloads.yaml"]
+    assert [file.text for file in read_rule_files([mine])[0]] == ["- mine\n"]

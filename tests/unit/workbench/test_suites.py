@@ -71,3 +71,13 @@ def test_rules_are_found_beside_the_test_file(tmp_path: Path) -> None:
 def test_without_rules_the_default_ones_are_loaded(tmp_path: Path) -> None:
     text = "tests: [{rule: Attach/Exec Pod, cases: [{name: a, base: exec, expect: alert}]}]"
     assert [outcome.passed for outcome in run_text(tmp_path, text)] == [True]
+
+
+def test_default_rules_can_be_named_beside_others(tmp_path: Path) -> None:
+    text = """
+        rules: [default, rules.yaml]
+        tests:
+          - {rule: Attach/Exec Pod, cases: [{name: a, base: exec, expect: alert}]}
+          - {rule: Pod Created, cases: [{name: b, base: create-pod, expect: alert}]}
+    """
+    assert [outcome.passed for outcome in run_text(tmp_path, text)] == [True, True]
