@@ -9,16 +9,19 @@ from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
+from click.core import ParameterSource
 
 from lanner.cli.messages import Console, ExitCode, Failure, counted, say
 from lanner.cli.options import rules_option
 from lanner.cli.policy import enabled_rules, warn_of_blind_spot
 from lanner.policy.generate import generate_policy
-from lanner.policy.lint import patch_bodies
+from lanner.policy.lint import patch_bodies as records_patch_bodies
 from lanner.policy.write import BLIND_SPOT, SCOPE, policy_object, to_text
+from lanner.rules.files import DEFAULT_RULES, read_rule_files
 from lanner.setup.apiserver import DISTRIBUTIONS, apiserver_files, audit_sink
 from lanner.setup.clouds import CLOUDS, cloud_files
 from lanner.setup.manifests import manifest_files
@@ -26,6 +29,11 @@ from lanner.setup.model import LOOPBACK, Files, Setup
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _PRIVATE = 0o600
+_UNFIT = re.compile(r"[^-._a-zA-Z0-9]")
+"""What the name of a file in a ConfigMap does not have."""
+_MOST_RULES = 150_000
+"""Bytes; `kubectl apply` puts all of an object once more into an annotation, of 256 KiB at most and escaped."""
+_ALWAYS = ("distribution", "provider", "folder", "force")
 
 
 @click.command("init")
@@ -42,18 +50,19 @@ _PRIVATE = 0o600
 )
 @click.option("--url", default=LOOPBACK, show_default=True, help="Where the API servers post.")
 @click.option("--ca", metavar="PATH", help="The CA's certificate, on the API servers.")
-@click.option("--client-cert", metavar="PATH", help="Their client certificate, likewise.")
+@click.option("--client-cert", "client_certificate", metavar="PATH", help="Their client certificate, likewise.")
 @click.option("--client-key", metavar="PATH", help="Its key, likewise.")
 @click.option("--token-file", metavar="PATH", help="Where the file with their bearer token goes, likewise.")
 @click.option("--image", default="lanner:latest", show_default=True, help="Lanner's container image.")
 @click.option("--namespace", default="lanner", show_default=True, help="The namespace that Lanner runs in.")
-@click.option("--from", "sources", metavar="CIDR", multiple=True, help="Network of the API servers; repeatable.")
+@click.option("--from", "source_ranges", metavar="CIDR", multiple=True, help="Network of the API servers; repeatable.")
 @click.option("--audit-sink", "has_sink", is_flag=True, help="Also write an AuditSink, for Kubernetes 1.13 to 1.18.")
 @click.option("--allow-unauthenticated", is_flag=True, help="Let it post without proving who it is, with --from.")
 @click.option("--name", "names", metavar="KEY=VALUE", multiple=True, help="What a provider's things are called.")
 @click.pass_context
 def init(
     context: click.Context,
+    /,
     *,
     distribution: str | None,
     provider: str | None,
@@ -62,17 +71,10 @@ def init(
     rules_files: tuple[str, ...],
     secret_bodies: bool,
     no_patch_bodies: bool,
-    url: str,
-    ca: str | None,
-    client_cert: str | None,
-    client_key: str | None,
-    token_file: str | None,
-    image: str,
-    namespace: str,
-    sources: tuple[str, ...],
     has_sink: bool,
     allow_unauthenticated: bool,
     names: tuple[str, ...],
+    **place: Any,
 ) -> None:
     """Write what a cluster needs, for its API servers and for Lanner, into a folder.
 
@@ -84,39 +86,18 @@ def init(
     """
     if (distribution is None) == (provider is None):
         raise Failure("give one of `--distribution` and `--provider`", "`lanner init --help` lists them")
+    _refuse_unused(context, is_managed=provider is not None)
     if provider is not None:
         files = _cloud_files(provider, names)
     else:
-        setup = Setup(
-            policy="",
-            policy_object={},
-            url=url,
-            ca=ca,
-            client_certificate=client_cert,
-            client_key=client_key,
-            token_file=token_file,
-            image=image,
-            namespace=namespace,
-            source_ranges=sources,
-        )
+        setup = Setup(**place)
         _check(setup)
-        if distribution == "talos" and not setup.is_local and not (client_cert or token_file or has_sink):
-            help_text = "give `--token-file`, or `--client-cert` and `--client-key`"
-            raise Failure("all on a node of Talos could read a token in its machine configuration", help_text)
-        if has_sink:
-            _check_sink(setup, is_open_wanted=allow_unauthenticated)
-        elif allow_unauthenticated:
-            raise Failure("`--allow-unauthenticated` is for `--audit-sink` alone", "leave it out: a token is made")
+        _check_access(setup, distribution, has_sink=has_sink, is_open_wanted=allow_unauthenticated)
         if not setup.is_local:
-            is_asked = not client_cert and not has_sink  # a dynamic sink proves nothing
+            is_asked = not setup.client_certificate and not has_sink  # a dynamic sink proves nothing
             setup = replace(setup, token=token_hex(32) if is_asked else "", metrics_token=token_hex(32))
-        console = Console()
-        rules = enabled_rules(rules_files, console)
-        generated = generate_policy(rules, secret_bodies=secret_bodies, patch_bodies=not no_patch_bodies)
-        head = [*SCOPE, *(BLIND_SPOT if patch_bodies(generated.policy) else ())]
-        text = to_text(generated, ["The least policy for the rules, from `lanner init`.", *head])
-        warn_of_blind_spot(generated.policy, console, "`--no-patch-bodies` records them at Metadata")
-        setup = replace(setup, policy=text, policy_object=policy_object(generated.policy))
+        setup = _with_rules(setup, rules_files)
+        setup = _with_policy(setup, rules_files, secret_bodies=secret_bodies, patch_bodies=not no_patch_bodies)
         files = {**apiserver_files(distribution or "", setup), **manifest_files(setup)}
         if has_sink:
             files |= audit_sink(setup)
@@ -124,7 +105,59 @@ def init(
     for name in files:
         click.echo(os.path.join(folder, name))
     say(f"{counted(len(files), 'file')}; what to do with each stands at its head")
-    context.exit(ExitCode.DONE)
+
+
+def _refuse_unused(context: click.Context, *, is_managed: bool) -> None:
+    """See that all options that are given have an effect.
+
+    Raises:
+        Failure: One has none.
+    """
+    for option in context.command.params:
+        given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+        if not given or option.name in _ALWAYS or (option.name == "names") == is_managed:
+            continue
+        kind = "--distribution" if is_managed else "--provider"
+        is_rules = option.name == "rules_files"
+        help_text = "name them in `rules_files` of the `lanner.yaml` that is written" if is_rules else "leave it out"
+        raise Failure(f"`{option.opts[-1]}` is for `{kind}` alone", help_text)
+
+
+def _with_policy(setup: Setup, rules_files: tuple[str, ...], *, secret_bodies: bool, patch_bodies: bool) -> Setup:
+    """The setup with the least policy that feeds the rules."""
+    console = Console()
+    rules = enabled_rules(rules_files, console)
+    generated = generate_policy(rules, secret_bodies=secret_bodies, patch_bodies=patch_bodies)
+    has_bodies = records_patch_bodies(generated.policy)
+    head = ["The least policy for the rules, from `lanner init`.", *SCOPE, *(BLIND_SPOT if has_bodies else ())]
+    warn_of_blind_spot(generated.policy, console, "`--no-patch-bodies` records them at Metadata")
+    return replace(setup, policy=to_text(generated, head), policy_object=policy_object(generated.policy))
+
+
+def _with_rules(setup: Setup, names: tuple[str, ...]) -> Setup:
+    """The setup with the texts of rule files, by names that a ConfigMap can have.
+
+    Raises:
+        Failure: One cannot be read, or they are too large.
+    """
+    order: list[str] = []
+    texts: dict[str, str] = {}
+    for name in names:
+        sources, problems = read_rule_files([] if name == DEFAULT_RULES else [name])
+        if problems.errors:
+            raise Failure(problems.errors[0].message, "nothing was written")
+        order += [DEFAULT_RULES] if name == DEFAULT_RULES else []
+        for source in sources:
+            key = _UNFIT.sub("-", os.path.basename(source.name))
+            while key in texts or key == DEFAULT_RULES:
+                key = f"more-{key}"
+            texts[key] = source.text
+            order.append(key)
+    size = sum(len(text.encode()) for text in texts.values())
+    if size > _MOST_RULES:
+        help_text = "give `default` for the default rules, and put large files into Lanner's image"
+        raise Failure(f"the rule files have {size:,} bytes, more than the {_MOST_RULES:,} of a manifest", help_text)
+    return replace(setup, rules=texts, rules_files=tuple(order))
 
 
 def _cloud_files(provider: str, names: tuple[str, ...]) -> Files:
@@ -186,17 +219,24 @@ def _check(setup: Setup) -> None:
             raise Failure(f"`{each}` is not a network", "write it as `10.0.0.0/24`") from None
 
 
-def _check_sink(setup: Setup, *, is_open_wanted: bool) -> None:
-    """See that a dynamic sink, which can prove nothing, is let in beyond loopback only because that is wanted.
+def _check_access(setup: Setup, distribution: str | None, *, has_sink: bool, is_open_wanted: bool) -> None:
+    """See that what posts from other machines can prove who it is, or is let in because that is wanted.
 
     Raises:
-        Failure: It is not, or it is not said where it posts from.
+        Failure: It cannot and is not, or all could read how it does.
     """
+    proof = setup.client_certificate or setup.token_file
+    if is_open_wanted and not has_sink:
+        raise Failure("`--allow-unauthenticated` is for `--audit-sink` alone", "leave it out: a token is made")
     if setup.is_local:
         return
-    if setup.client_certificate or setup.token_file:
+    if not has_sink:
+        if distribution == "talos" and not proof:
+            help_text = "give `--token-file`, or `--client-cert` and `--client-key`"
+            raise Failure("all on a node of Talos could read a token in its machine configuration", help_text)
+    elif proof:
         raise Failure("a dynamic sink can send neither certificate nor token", "leave these options out")
-    if not is_open_wanted or not setup.source_ranges:
+    elif not is_open_wanted or not setup.source_ranges:
         help_text = (
             "leave `--url` out, which keeps it on loopback, or add `--allow-unauthenticated` and `--from NETWORK`"
         )

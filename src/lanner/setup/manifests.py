@@ -24,7 +24,7 @@ _MONITORING = {"kubernetes.io/metadata.name": "monitoring"}
 
 def manifest_files(setup: Setup) -> Files:
     """The manifests, in the order in which they are to be created."""
-    parts = [_namespace(setup), _config(setup), _workload(setup)]
+    parts = [_namespace(setup), _config(setup), *([_rules(setup)] if setup.rules else []), _workload(setup)]
     head = "kubectl apply -f kubernetes.yaml"
     if not setup.is_local:
         parts += [_service(setup), _network_policy(setup)]
@@ -74,10 +74,16 @@ def config_object(setup: Setup) -> dict[str, Any]:
     return {
         **({"allow_unauthenticated": True} if is_open else {}),
         "sources": [source],
+        **({"rules_files": _rules_files(setup)} if setup.rules_files else {}),
         "json_output": True,
         "stdout_output": {"enabled": True},
         "webserver": web,
     }
+
+
+def _rules_files(setup: Setup) -> list[str]:
+    """The rule files as the configuration names them: in the folder of their ConfigMap."""
+    return [f"{_MOUNTS['rules']}/{name}" if name in setup.rules else name for name in setup.rules_files]
 
 
 def _tokens(setup: Setup) -> dict[str, Any]:
@@ -96,6 +102,12 @@ def _claim(setup: Setup) -> dict[str, Any]:
 def _config(setup: Setup) -> dict[str, Any]:
     data = {"lanner.yaml": to_yaml(config_object(setup))}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _meta(setup), "data": data}
+
+
+def _rules(setup: Setup) -> dict[str, Any]:
+    """The rule files, apart from the configuration so that they can be replaced without it."""
+    meta = _meta(setup, name="lanner-rules")
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": dict(setup.rules)}
 
 
 def _workload(setup: Setup) -> dict[str, Any]:
@@ -179,6 +191,7 @@ def _probe(path: str, setup: Setup) -> dict[str, Any]:
 
 _MOUNTS = {
     "config": "/etc/lanner",
+    "rules": "/etc/lanner-rules",
     "tmp": "/tmp",  # noqa: S108 - a volume of the pod's own
     "state": _STATE,
     "tls": "/etc/lanner-tls",
@@ -191,6 +204,8 @@ def _volumes(setup: Setup) -> list[dict[str, Any]]:
         {"name": "config", "configMap": {"name": "lanner"}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
     ]
+    if setup.rules:
+        found.append({"name": "rules", "configMap": {"name": "lanner-rules"}})
     if urlsplit(setup.url).scheme == "https":
         found.append({"name": "tls", "secret": {"secretName": "lanner-tls", "defaultMode": 0o440}})
     if setup.is_local:

@@ -21,6 +21,8 @@ class Setup:
     Attributes:
         policy: The audit policy, as the text of its file.
         policy_object: The same as an object.
+        rules: By name, the texts of rule files that Lanner is to be given.
+        rules_files: These names, and `default` for the default rules, in order; none: these alone.
         url: Where the API servers post; `LOOPBACK` for a Lanner beside each of them.
         ca: The CA's certificate, client certificate, client key and token: paths on the machines of the API servers.
         token: A bearer token that the API servers send and Lanner knows; empty: none.
@@ -31,8 +33,10 @@ class Setup:
         names: What a provider's things are called, by the name of the option.
     """
 
-    policy: str
-    policy_object: Mapping[str, Any]
+    policy: str = ""
+    policy_object: Mapping[str, Any] = field(default_factory=dict)
+    rules: Mapping[str, str] = field(default_factory=dict)
+    rules_files: tuple[str, ...] = ()
     url: str = LOOPBACK
     ca: str | None = None
     client_certificate: str | None = None

@@ -52,6 +52,11 @@ def made(lanner: Lanner, folder: Path, rules: Path, distribution: str, *more: st
     return {path.name: documents(path) for path in found if path.suffix == ".yaml"}
 
 
+def manifests(files: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """What Lanner runs with, by kind, without the rules."""
+    return {each["kind"]: each for each in files["kubernetes.yaml"] if each["metadata"]["name"] != "lanner-rules"}
+
+
 def arguments(files: dict[str, list[dict[str, Any]]], name: str) -> dict[str, str]:
     """The flags of kube-apiserver in the file of a distribution."""
     (found,) = files[name]
@@ -121,7 +126,7 @@ def test_talos_and_kops_hold_the_files_themselves(lanner: Lanner, tmp_path: Path
 def test_the_manifests_run_lanner_with_as_little_as_it_needs(
     lanner: Lanner, tmp_path: Path, rules: Path, more: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parts = {each["kind"]: each for each in made(lanner, tmp_path / "out", rules, "k3s", *more)["kubernetes.yaml"]}
+    parts = manifests(made(lanner, tmp_path / "out", rules, "k3s", *more))
     workload = parts["Deployment" if more else "DaemonSet"]
     pod = workload["spec"]["template"]["spec"]
     (container,) = pod["containers"]
@@ -273,6 +278,10 @@ def test_files_are_for_their_owner_alone(lanner: Lanner, tmp_path: Path, rules: 
         (["--distribution", "kubeadm", "--audit-sink", *TLS, "--allow-unauthenticated"], "neither certificate nor"),
         (["--distribution", "kubeadm", *HTTPS, "--allow-unauthenticated"], "is for `--audit-sink` alone"),
         (["--distribution", "talos", *HTTPS], "could read a token in its machine configuration"),
+        (["--distribution", "k3s", "-r", "gone.yaml"], "cannot read `gone.yaml`: no such file"),
+        (["--distribution", "k3s", "--name", "project=p"], "`--name` is for `--provider` alone"),
+        (["--provider", "gke", "--url", "https://x"], "`--url` is for `--distribution` alone"),
+        (["--provider", "gke", "-r", "rules.yaml"], "name them in `rules_files` of the `lanner.yaml`"),
         (["--provider", "gke"], "`project` is not given"),
         (["--provider", "gke", "--name", "colour=red"], "does not name a thing of gke"),
         (["--provider", "gke", "--name", "project=a\nb"], "cannot be printed"),
@@ -326,7 +335,7 @@ def test_kubeconfig_and_configuration_fit_together_and_let_nobody_else_in(
     lanner: Lanner, tmp_path: Path, rules: Path, more: list[str]
 ) -> None:
     files = made(lanner, tmp_path / "out", rules, "kubeadm", *HTTPS, *more)
-    parts = {each["kind"]: each for each in files["kubernetes.yaml"]}
+    parts = manifests(files)
     user = files["webhook.yaml"][0]["users"][0]["user"]
     text = parts["ConfigMap"]["data"]["lanner.yaml"]
     mounts = parts["Deployment"]["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
@@ -371,9 +380,52 @@ def test_kubeconfig_and_configuration_fit_together_and_let_nobody_else_in(
     asyncio.run(main())
 
 
+def test_lanner_is_given_the_rules_that_the_policy_is_for(lanner: Lanner, tmp_path: Path, rules: Path) -> None:
+    folder = tmp_path / "more rules"
+    folder.mkdir()
+    for name in ("a b.yaml", "rules.yaml"):
+        (folder / name).write_text(f"- list: of_{name[0]}\n  items: [x]\n")
+    files = made(lanner, tmp_path / "out", rules, "k3s", "-r", "default", "-r", str(folder))
+    (texts,) = [each for each in files["kubernetes.yaml"] if each["metadata"]["name"] == "lanner-rules"]
+    expected = {"rules.yaml": rules, "a-b.yaml": folder / "a b.yaml", "more-rules.yaml": folder / "rules.yaml"}
+    assert texts["data"] == {name: path.read_text() for name, path in expected.items()}
+    parts = manifests(files)
+    named = yaml.safe_load(parts["ConfigMap"]["data"]["lanner.yaml"])["rules_files"]
+    assert named == [
+        "/etc/lanner-rules/rules.yaml",
+        "default",
+        "/etc/lanner-rules/a-b.yaml",
+        "/etc/lanner-rules/more-rules.yaml",
+    ]
+    pod = parts["DaemonSet"]["spec"]["template"]["spec"]
+    assert {"name": "rules", "configMap": {"name": "lanner-rules"}} in pod["volumes"]
+    mount = {"name": "rules", "mountPath": "/etc/lanner-rules", "readOnly": True}
+    assert mount in pod["containers"][0]["volumeMounts"]
+
+
+def test_without_rules_of_its_own_a_cluster_gets_the_default_ones(lanner: Lanner, tmp_path: Path) -> None:
+    for more, named in (([], None), (["-r", "default"], ["default"])):
+        assert lanner("init", "--distribution", "k3s", "--output", tmp_path / f"out{len(more)}", *more).code == 0
+        files = {"kubernetes.yaml": documents(tmp_path / f"out{len(more)}" / "kubernetes.yaml")}
+        parts = manifests(files)
+        assert yaml.safe_load(parts["ConfigMap"]["data"]["lanner.yaml"]).get("rules_files") == named
+        assert "lanner-rules" not in (tmp_path / f"out{len(more)}" / "kubernetes.yaml").read_text()
+
+
+def test_rules_beyond_what_an_object_of_a_cluster_holds_are_refused(
+    lanner: Lanner, tmp_path: Path, rules: Path
+) -> None:
+    with rules.open("a") as file:
+        file.write("# ä\n" * 40_000)
+    ran = lanner("init", "--distribution", "k3s", "--output", tmp_path / "out", "-r", rules)
+    assert ran.code == 2
+    assert "bytes, more than the 150,000 of a manifest" in ran.err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("more", [[], TLS], ids=["loopback", "tls"])
 def test_alerts_outlive_the_pod(lanner: Lanner, tmp_path: Path, rules: Path, more: list[str]) -> None:
-    parts = {each["kind"]: each for each in made(lanner, tmp_path / "out", rules, "k3s", *more)["kubernetes.yaml"]}
+    parts = manifests(made(lanner, tmp_path / "out", rules, "k3s", *more))
     workload = parts["Deployment" if more else "DaemonSet"]["spec"]
     pod = workload["template"]["spec"]
     (container,) = pod["containers"]
@@ -400,7 +452,7 @@ def test_alerts_outlive_the_pod(lanner: Lanner, tmp_path: Path, rules: Path, mor
 def test_metrics_and_what_lanner_waits_for_are_not_for_all_of_the_cluster(
     lanner: Lanner, tmp_path: Path, rules: Path
 ) -> None:
-    parts = {each["kind"]: each for each in made(lanner, tmp_path / "out", rules, "k3s", *TLS)["kubernetes.yaml"]}
+    parts = manifests(made(lanner, tmp_path / "out", rules, "k3s", *TLS))
     config = yaml.safe_load(parts["ConfigMap"]["data"]["lanner.yaml"])
     assert config["webserver"]["token_file"] == "/etc/lanner-token/metrics"
     assert len(parts["Secret"]["stringData"]["metrics"].split()[1]) == 64
@@ -430,7 +482,7 @@ def test_an_open_listener_for_a_dynamic_sink_is_only_made_when_that_is_said(
 ) -> None:
     asked = ["--audit-sink", *HTTPS, "--allow-unauthenticated", "--from", "10.0.0.0/24"]
     files = made(lanner, tmp_path / "out", rules, "kubeadm", *asked)
-    [text] = [each["data"]["lanner.yaml"] for each in files["kubernetes.yaml"] if each["kind"] == "ConfigMap"]
+    text = manifests(files)["ConfigMap"]["data"]["lanner.yaml"]
     config = yaml.safe_load(text)
     assert config["allow_unauthenticated"] is True
     assert config["sources"][0]["init_config"]["allowedNetworks"] == ["10.0.0.0/24"]
