@@ -47,7 +47,7 @@ class Wishes:
 
     Attributes:
         source: Where events come from; None: where the configuration says.
-        from_start: Read a followed file from its start.
+        from_start: Begin with the first event that is there, whatever was read before.
         certificate: PEM file with the certificate, for https.
         key: PEM file with its key; None: in the same file.
         allow_unauthenticated: Listen beyond loopback though nothing asks who posts.

@@ -42,7 +42,7 @@ _COLLECTIONS = (20_000, 20, 20)
 @click.command("run")
 @click.argument("source", metavar="[SOURCE]", required=False)
 @detection_options
-@click.option("--from-start", is_flag=True, help="Read from the first event that is there, not only what is new.")
+@click.option("--from-start", is_flag=True, help="Begin with the first event that is there, whatever was read before.")
 @click.option("--tls-cert", metavar="FILE", help="Certificate for an https SOURCE (PEM).")
 @click.option("--tls-key", metavar="FILE", help="Its key, when that is not in the same file.")
 @click.option("--client-ca", metavar="FILE", help="CAs of client certificates: who posts to SOURCE needs one (PEM).")

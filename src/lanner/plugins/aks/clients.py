@@ -60,12 +60,14 @@ class FromStart(CheckpointStore):
 
 
 @asynccontextmanager
-async def connected(options: Options, *, from_start: bool = False) -> AsyncIterator[Clients]:
+async def connected(options: Options, *, from_start: bool = False, as_member: bool = True) -> AsyncIterator[Clients]:
     """The clients; nothing is asked of Azure yet. They are closed at the end.
 
     Args:
         options: Which.
         from_start: Whether checkpoints that are there do not count.
+        as_member: Whether who reads shares the partitions with other members of the group; otherwise it takes them
+            from nobody, and can read only where nobody else does.
 
     Raises:
         SourceError: A connection string cannot be used, or the library for credentials is not installed.
@@ -77,7 +79,7 @@ async def connected(options: Options, *, from_start: bool = False) -> AsyncItera
             credential = _credential()
         blobs = _checkpoints(options, credential)
         checkpoints = FromStart(blobs) if from_start else blobs
-        async with blobs, _hub(options, credential, checkpoints) as hub:
+        async with blobs, _hub(options, credential, checkpoints if as_member else None) as hub:
             yield Clients(hub, checkpoints)
     finally:
         if credential is not None:
@@ -103,7 +105,7 @@ def _checkpoints(options: Options, credential: Any) -> BlobCheckpointStore:
         raise _unusable("blob_storage_connection_string", "blob_storage_account_url", error) from None
 
 
-def _hub(options: Options, credential: Any, checkpoints: CheckpointStore) -> EventHubConsumerClient:
+def _hub(options: Options, credential: Any, checkpoints: CheckpointStore | None) -> EventHubConsumerClient:
     given: dict[str, Any] = {
         "checkpoint_store": checkpoints,
         "load_balancing_interval": BALANCE_S,

@@ -16,9 +16,13 @@ from lanner.plugins.aks.options import Options, first_position
 from lanner.sources.base import MIB, Handler, finish
 from lanner.sources.batches import Convert, Message, Piece, Struggles, cut, hand_over
 from lanner.sources.plugin import Context, Start, Trouble
+from lanner.sources.retry import pauses
 
-BATCH = 8
-"""Messages that are taken from a partition at a time, and read ahead, of a mebibyte at most each."""
+AT_ONCE = 64
+"""Messages, of a mebibyte at most each, that are taken from all partitions at a time.
+
+As many wait behind them, and as many are on their way: the client holds no more than three times as many.
+"""
 
 IN_HAND_BYTES = 64 * MIB
 """Bytes of messages that all partitions together may be evaluating; others wait for their turn."""
@@ -114,11 +118,12 @@ class EventHubSource:
             async def receive(partition: PartitionContext, events: list[EventData]) -> None:
                 await self._receive(partition, events, handle)
 
+            share = await self._share(clients)
             try:
                 await clients.hub.receive_batch(
                     receive,
-                    max_batch_size=BATCH,
-                    prefetch=BATCH,
+                    max_batch_size=share,
+                    prefetch=share,
                     starting_position=first_position(self._context.start),
                     on_error=self._on_error,
                     on_partition_initialize=initialize,
@@ -127,6 +132,16 @@ class EventHubSource:
                 self._is_ending = True
                 while self._at_work:  # the client waits a second for them, and a handler may take longer
                     await asyncio.wait(self._at_work)
+
+    async def _share(self, clients: Clients) -> int:
+        """How many messages are taken from each partition at a time; asks until the event hub says how many it has."""
+        for pause_s in pauses():
+            try:
+                return max(AT_ONCE // len(await clients.hub.get_partition_ids()), 1)
+            except Exception as error:  # whatever the client raises: it may pass
+                await self._on_error(None, error)
+            await self._sleep(pause_s)
+        raise AssertionError("pauses have no end")
 
     async def _begin(self, clients: Clients, partition: PartitionContext) -> None:
         """A partition is read from its checkpoint on: remember what has to come first."""

@@ -1,8 +1,9 @@
 """A peer that speaks as much of AMQP 1.0 as the client of Event Hubs asks of the service: over real sockets, no TLS.
 
 What it knows: SASL ANONYMOUS, tokens on `$cbs` (any is taken, unless it is told to refuse them), the properties of the
-hub on `$management`, and receiving from partitions with the service's selectors, credit, and epochs, by which a new
-receiver takes a partition from the one before. It is no emulator of Azure's: limits, throttling, failures and timing of
+hub on `$management`, and receiving from partitions of the consumer groups that there are, with the service's selectors,
+credit, and epochs: a new receiver with one takes a partition from those before, and one without is refused where there
+is one with. It is no emulator of Azure's: limits, throttling, failures and timing of
 the service are not here. Frames are coded by the client library's own codec, which is private to it.
 """
 
@@ -31,7 +32,9 @@ _SASL, _AMQP = b"AMQP\x03\x01\x00\x00", b"AMQP\x00\x01\x00\x00"
 _SASL_FRAME, _AMQP_FRAME = b"\x01", b"\x00"
 _CHUNK = 30_000
 _SELECTOR = re.compile(rb"x-opt-(offset|sequence-number) (>=?) '([^']*)'")
-_PARTITION = re.compile(rb".*/Partitions/(\w+)$")
+_PARTITION = re.compile(rb".*/ConsumerGroups/(.+)/Partitions/(\w+)$")
+_EPOCH = b"com.microsoft:epoch"
+_STOLEN, _NOT_FOUND = b"amqp:link:stolen", b"amqp:not-found"
 
 
 class _Code(IntEnum):
@@ -58,6 +61,7 @@ class _Link:
     is_receiver: bool
     credit: int = 0
     sent: int = 0
+    has_epoch: bool = False
     partition: str = ""
     at: int = 0
 
@@ -93,6 +97,8 @@ class Hub:
 
     def __init__(self, partitions: int = 2) -> None:
         self.partitions = [str(number) for number in range(partitions)]
+        self.groups = {"$Default"}
+        self.sent = 0
         self.refuses_tokens = False
         self._first = dict.fromkeys(self.partitions, 0)
         self._messages: dict[str, list[bytes]] = {partition: [] for partition in self.partitions}
@@ -209,14 +215,20 @@ class Hub:
         link = _Link(channel, handle, address, is_receiver)
         source = Source(address.decode(), 0, b"session-end", 0, False, None, None, None, None, None, None)
         target = Target(address.decode(), 0, b"session-end", 0, False, None, None)
+        refusal = None
         if is_receiver and (found := _PARTITION.match(address)):
-            link.partition = found[1].decode()
+            link.partition = found[2].decode()
             link.at = self._position(link.partition, fields[5])
+            link.has_epoch = _EPOCH in (fields[13] or {})
+            refusal = self._refusal(link, found[1].decode())
+        if refusal is None:
             self._steal(link)
-        connection.links[channel, handle] = link
+            connection.links[channel, handle] = link
         count = 0 if is_receiver else None
         reply = (name, handle, not is_receiver, fields[3], fields[4], source, target, None, False, count, 1 << 20)
         connection.send(frames.AttachFrame(*reply, None, None, None), channel)
+        if refusal is not None:
+            connection.send(frames.DetachFrame(handle, True, refusal), channel)
         if not is_receiver:
             connection.send(frames.FlowFrame(0, 65536, 0, 65536, handle, 0, 1000, None, False, False, None), channel)
 
@@ -229,14 +241,29 @@ class Hub:
             return end
         return max(first, int(found[3]) + (found[2] == b">"))
 
+    def _refusal(self, link: _Link, group: str) -> AMQPError | None:
+        """Why somebody may not receive, if so."""
+        if group not in self.groups:
+            return AMQPError(_NOT_FOUND, f"the consumer group {group} could not be found", None)
+        if not link.has_epoch and any(other.has_epoch for _, _, other in self._others(link)):
+            return AMQPError(_STOLEN, "a receiver with an epoch is there", None)
+        return None
+
     def _steal(self, wanted: _Link) -> None:
-        """Take a partition from the receiver that has it."""
-        for connection in self._connections:
-            for key, link in list(connection.links.items()):
-                if link.partition and link.address == wanted.address:
-                    del connection.links[key]
-                    error = AMQPError(b"amqp:link:stolen", "another receiver has come", None)
-                    connection.send(frames.DetachFrame(link.handle, True, error), link.channel)
+        """Take a partition from the receivers that have it, for one with an epoch."""
+        for connection, key, link in self._others(wanted) if wanted.has_epoch else ():
+            del connection.links[key]
+            error = AMQPError(_STOLEN, "another receiver has come", None)
+            connection.send(frames.DetachFrame(link.handle, True, error), link.channel)
+
+    def _others(self, wanted: _Link) -> list[tuple[_Connection, tuple[int, int], _Link]]:
+        """Those who receive from the same partition for the same group."""
+        return [
+            (connection, key, link)
+            for connection in self._connections
+            for key, link in connection.links.items()
+            if link.partition and link.address == wanted.address
+        ]
 
     def _flow(self, connection: _Connection, channel: int, fields: list[Any]) -> None:
         link = connection.links.get((channel, fields[4]))
@@ -260,6 +287,7 @@ class Hub:
                     body = self._messages[link.partition][number]
                     connection.transfer(link, Message(message_annotations=annotations, data=[body]))
                     link.at += 1
+                    self.sent += 1
 
     def _answer(self, connection: _Connection, channel: int, fields: list[Any]) -> None:
         """Answer a request on `$cbs` or `$management`."""

@@ -14,7 +14,7 @@ import pytest
 
 from lanner.plugins.aks import PLUGIN
 from lanner.plugins.aks.options import Options
-from lanner.plugins.aks.source import Budget, RateLimit
+from lanner.plugins.aks.source import AT_ONCE, Budget, RateLimit
 from lanner.sources.base import Delivery, Handler, RejectedDelivery, SourceError
 from lanner.sources.plugin import Context, Start
 from tests.unit.plugins.aks.blobs import CONTAINER, Storage
@@ -331,6 +331,33 @@ def test_partitions_share_the_bytes_that_are_in_hand() -> None:
 
     asyncio.run(scenario())
     assert sorted(held) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("partitions", [1, 32])
+def test_what_is_held_of_all_partitions_has_a_bound_however_many_there_are(storage: Storage, partitions: int) -> None:
+    hub = Hub(partitions)
+    each = 5 * AT_ONCE // partitions
+    for partition in hub.partitions:
+        hub.send(messages(f"{partition}-", each), partition)
+    run = Run()
+
+    async def scenario() -> None:
+        gate = asyncio.Event()
+
+        async def wait(delivery: Delivery) -> None:
+            await gate.wait()
+            await run.handle(delivery)
+
+        task = asyncio.ensure_future(PLUGIN.open("", options(hub, storage), run.context()).run(wait))
+        await until(lambda: hub.sent > AT_ONCE)
+        await asyncio.sleep(1)
+        assert hub.sent <= 3 * AT_ONCE
+        gate.set()
+        await until(lambda: len({*run.events}) == partitions * each)
+        await end(task)
+
+    asyncio.run(scenario())
+    hub.close()
 
 
 def test_the_limit_of_upstream_counts_records_after_a_burst() -> None:
