@@ -1,11 +1,16 @@
 """The source against librdkafka's mock brokers, over real sockets."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from lanner.plugins.kafka import PLUGIN
+from lanner.plugins.kafka.consumer import Member, Partition
+from lanner.plugins.kafka.options import read_place
+from lanner.plugins.kafka.source import AT_ONCE, KafkaSource
 from lanner.sources.base import Delivery, Framing, Limits, RejectedDelivery, SourceError
+from lanner.sources.batches import Converted, Message
 from lanner.sources.plugin import Start
 from tests.unit.plugins.kafka.cluster import Cluster, Run, end, event, events, options, run_until, until
 
@@ -114,6 +119,56 @@ def test_what_is_no_document_is_delivered_by_itself(cluster: Cluster) -> None:
     ]
     assert sum(times for trouble, _, times in run.troubles if trouble == "ignored") == 2
     assert cluster.committed("audit") == {0: 6}
+
+
+def test_few_partitions_are_evaluated_at_a_time() -> None:
+    """However many messages of how many partitions were taken: each may unpack to a batch."""
+    most = 3 * AT_ONCE
+    run, open_now = Run(), set()
+
+    class Taken(Member):
+        is_empty = False
+
+        def open(self) -> None:
+            pass
+
+        def take(self) -> Mapping[Partition, Sequence[Message]]:
+            if self.is_empty:
+                raise SourceError("it", "has no more")
+            self.is_empty = True
+            return {Partition("audit", number): [Message(0, event(str(number)))] for number in range(most)}
+
+        def settle(self, handled: Mapping[Partition, int], failed: Mapping[Partition, int]) -> None:
+            assert (len(handled), failed) == (most, {})
+
+        def close(self) -> None:
+            pass
+
+    async def scenario() -> None:
+        gate = asyncio.Event()
+
+        async def wait(delivery: Delivery) -> None:
+            open_now.add(delivery.origin)
+            await gate.wait()
+            await run.handle(delivery)
+
+        source = KafkaSource(Taken(read_place("b:1/audit"), options(), run.context()), convert, run.context())
+        task = asyncio.ensure_future(source.run(wait))
+        await until(lambda: len(open_now) >= AT_ONCE)
+        await asyncio.sleep(0.1)
+        assert len(open_now) == len(converted) == AT_ONCE
+        gate.set()
+        with pytest.raises(SourceError, match="has no more"):
+            await task
+
+    converted: list[bytes] = []
+
+    def convert(value: bytes) -> Converted:
+        converted.append(value)
+        return Converted((value,))
+
+    asyncio.run(scenario())
+    assert len(run.events) == most
 
 
 def cluster_end(run: Run, last: bytes) -> bool:
