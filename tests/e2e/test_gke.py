@@ -396,9 +396,8 @@ class SubscriptionPlace(Place):
     async def put(self, documents: Sequence[bytes]) -> None:
         await self._publish([entry(0, identity=ids_of(each)[0]) for each in documents])
 
-    async def put_damaged(self) -> bool:
+    async def put_damaged(self) -> None:
         await self._publish([b"no JSON", b"[]", b"\xff"])
-        return True
 
     async def _publish(self, messages: Sequence[bytes]) -> None:
         await asyncio.to_thread(self._emulator.publish, self.open_params, messages)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import ClassVar, TypeVar
-from unittest import SkipTest
+from typing import Any, ClassVar, TypeVar
 
 from lanner.plugins import registry
 from lanner.plugins.registry import PluginError, option_fields, problem_of
@@ -17,9 +16,21 @@ from lanner.testing.session import Answer, Handed, KitError, Saves, Session, ope
 from lanner.testing.watch import watched
 
 T = TypeVar("T")
+Test = TypeVar("Test", bound=Callable[..., None])
 
+_NEEDS = "needs"
 _CHECKED_SAVES = 4
 """Of how many saved checkpoints it is seen whether a source that begins there misses something."""
+
+
+def _where(*attributes: str) -> Callable[[Test], Test]:
+    """Have a test be there only in kits of which all these attributes hold."""
+
+    def mark(test: Test) -> Test:
+        setattr(test, _NEEDS, attributes)
+        return test
+
+    return mark
 
 
 class SourceKit:
@@ -34,6 +45,8 @@ class SourceKit:
             def place(self, tmp_path):
                 return FolderPlace(tmp_path)
 
+    Tests that do not apply, by the attributes, are not there.
+
     Attributes:
         plugin: The plugin under test.
         is_installed: Whether it is to be found by its entry point.
@@ -42,6 +55,7 @@ class SourceKit:
         keeps_place: Whether another run goes on where the one before ended, by the checkpoint or because the place
             knows what was acknowledged.
         uses_checkpoint: Whether it saves a checkpoint; its place can then be read by several runs at a time.
+        can_be_damaged: Whether its place can hold what is no event at all.
         max_repeats: How many events another run may deliver again after one that ended in order.
         max_open: How many deliveries it may hand over at a time.
         max_open_bytes: How many bytes these may have.
@@ -57,6 +71,7 @@ class SourceKit:
     redelivers: ClassVar[bool] = True
     keeps_place: ClassVar[bool] = True
     uses_checkpoint: ClassVar[bool] = False
+    can_be_damaged: ClassVar[bool] = True
     max_repeats: ClassVar[int] = 0
     max_open: ClassVar[int] = 256
     max_open_bytes: ClassVar[int] = 64 << 20
@@ -64,6 +79,16 @@ class SourceKit:
     count: ClassVar[int] = 200
     timeout_s: ClassVar[float] = 30.0
     patience_s: ClassVar[float] = 0.3
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Take away the tests that do not apply: pytest passes over None."""
+        super().__init_subclass__(**options)
+        for name, test in vars(SourceKit).items():
+            applies = all(getattr(cls, attribute) for attribute in getattr(test, _NEEDS, ()))
+            if not applies:
+                setattr(cls, name, None)
+            elif hasattr(test, _NEEDS) and getattr(cls, name) is None:  # of a kit between the two
+                setattr(cls, name, test)
 
     # What it is
 
@@ -79,10 +104,9 @@ class SourceKit:
             _need(bool(text.strip()), f"option `{field.encode_name}` has no description: `Meta(description=…)`")
         _need(plugin.options() == plugin.options(), "two sets of default options differ: a reload would restart it")
 
+    @_where("is_installed")
     def test_it_is_found_by_its_entry_point(self) -> None:
         """`lanner run` finds it by its name in a configuration."""
-        if not self.is_installed:
-            raise SkipTest("the plugin is not installed")
         try:
             found = registry.find(self.plugin.name)
         except PluginError as error:
@@ -101,10 +125,9 @@ class SourceKit:
         found = self._run(place, opened)
         _need(not found, f"`open` asks the operating system: {', '.join(found[:3])}")
 
+    @_where("bad_open_params")
     def test_parameters_that_cannot_be_used_are_refused(self) -> None:
         """`open` raises `SourceError`, whose text says what is wrong, and whose help what to write."""
-        if not self.bad_open_params:
-            raise SkipTest("there are none: name some in `bad_open_params`")
         for params in self.bad_open_params:
             try:
                 self.plugin.open(params, self.plugin.options(), Context(name="kit"))
@@ -131,14 +154,14 @@ class SourceKit:
 
         self._run(place, scenario)
 
+    @_where("can_be_damaged")
     def test_what_is_no_event_does_not_stop_it(self, place: Place) -> None:
         """Something damaged is set aside or handed on as it is, and what follows is delivered."""
 
         async def scenario() -> None:
             before, after = _ids("before", 3), _ids("after", 3)
             await place.put([*map(event, before)])
-            if not await place.put_damaged():
-                raise SkipTest("the place holds nothing that is damaged")
+            await place.put_damaged()
             await place.put([*map(event, after)])
             async with self._session(place) as session:
                 await session.until(lambda: {*before, *after} <= session.dealt_with, "what follows is delivered")
@@ -147,10 +170,9 @@ class SourceKit:
 
     # What it does when events are not dealt with
 
+    @_where("redelivers")
     def test_what_was_not_dealt_with_is_delivered_again(self, place: Place) -> None:
         """An exception of the handler is no acknowledgement: that alerts cannot be stored, or any other."""
-        if not self.redelivers:
-            raise SkipTest("the place cannot give anything again")
 
         async def refuse_twice(handed: Handed) -> None:
             if handed.number < 2:
@@ -164,10 +186,9 @@ class SourceKit:
 
         self._run(place, scenario)
 
+    @_where("redelivers", "keeps_place")
     def test_nothing_is_acknowledged_that_was_not_dealt_with(self, place: Place) -> None:
         """Neither while the handler is at it, nor after it failed: another run delivers it."""
-        if not (self.redelivers and self.keeps_place):
-            raise SkipTest("the place cannot give anything again")
         gate = asyncio.Event()
 
         async def fail_late(handed: Handed) -> None:
@@ -245,10 +266,9 @@ class SourceKit:
 
         self._run(place, scenario)
 
+    @_where("keeps_place")
     def test_another_run_goes_on_where_the_last_one_ended(self, place: Place) -> None:
         """What was dealt with is not delivered again, but for `max_repeats`; what came meanwhile is."""
-        if not self.keeps_place:
-            raise SkipTest("the source does not know where it was")
 
         async def scenario() -> None:
             early, late = _ids("first", self.count), _ids("second", self.count)
@@ -266,10 +286,9 @@ class SourceKit:
 
         self._run(place, scenario)
 
+    @_where("uses_checkpoint")
     def test_no_checkpoint_is_ahead_of_what_was_dealt_with(self, place: Place) -> None:
         """A run that begins at any checkpoint that was saved, as after a crash, misses nothing."""
-        if not self.uses_checkpoint:
-            raise SkipTest("the source saves no checkpoint")
 
         async def slowly(handed: Handed) -> None:
             await asyncio.sleep(0)

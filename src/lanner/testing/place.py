@@ -28,9 +28,9 @@ class Place:
     def started(self, url: str) -> None:
         """Told the address at which the source takes events, if it has one; each time that it starts."""
 
-    async def put_damaged(self) -> bool:
-        """Put something there that is no event at all; False: there is no such thing."""
-        return False
+    async def put_damaged(self) -> None:
+        """Put something there that is no event at all."""
+        raise NotImplementedError("write it, or say `can_be_damaged = False` in the kit if there is no such thing")
 
     async def acknowledged(self) -> int | None:
         """How many events the place takes for dealt with, and would not give again; None: it cannot tell."""

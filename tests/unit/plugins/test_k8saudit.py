@@ -31,9 +31,8 @@ class Log(Place):
     async def put(self, documents: Sequence[bytes]) -> None:
         self.write(*documents)
 
-    async def put_damaged(self) -> bool:
+    async def put_damaged(self) -> None:
         self.write(b'{"kind":"Event","auditID"')
-        return True
 
     def write(self, *documents: bytes) -> None:
         with self.path.open("ab") as file:
@@ -72,9 +71,8 @@ class ApiServer(Place):
         for each in list_of:
             self.posting.add(asyncio.create_task(self._post(each)))
 
-    async def put_damaged(self) -> bool:
+    async def put_damaged(self) -> None:
         self.posting.add(asyncio.create_task(self._post([b'{"kind":"Event","auditID"'])))
-        return True
 
     async def acknowledged(self) -> int:
         return self.answered

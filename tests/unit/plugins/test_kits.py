@@ -32,9 +32,8 @@ class Tail(Place):
         for document in documents:
             self._frames.put(frame(document.decode()))
 
-    async def put_damaged(self) -> bool:
+    async def put_damaged(self) -> None:
         self._frames.put("\x00 no JSON")
-        return True
 
     def _send(self, connection: ServerConnection) -> None:
         with suppress(ConnectionClosed):
@@ -70,10 +69,9 @@ class Log(Place):
         self._times = itertools.count(start + len(documents))
         self._cloud.put(*(document.decode() for document in documents), at_ms=start)
 
-    async def put_damaged(self) -> bool:
+    async def put_damaged(self) -> None:
         self._cloud.put("no JSON", json.dumps({"kind": "Event"})[:-1], at_ms=next(self._times))
         next(self._times)
-        return True
 
 
 class TestLog(SourceKit):

@@ -81,9 +81,8 @@ class Shelf(Place):
     async def put(self, documents: Sequence[bytes]) -> None:
         self.lines += documents
 
-    async def put_damaged(self) -> bool:
+    async def put_damaged(self) -> None:
         self.lines.append(b"{damaged")
-        return True
 
     async def acknowledged(self) -> int | None:
         return len(self.acked)

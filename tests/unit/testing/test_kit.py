@@ -96,6 +96,7 @@ DEFECTS = [
 def test_a_defect_is_noticed(kind: type[Queue] | type[Log], defect: Defect, test: str, message: str) -> None:
     class Kit(_Kit):
         timeout_s = 0.5
+        uses_checkpoint = kind is Log
 
     Kit.plugin = plugin(kind, defect)
     with pytest.raises(KitError) as caught:
@@ -161,3 +162,38 @@ def test_events_are_told_apart_in_every_form() -> None:
     assert ids_of(b'{"kind":"EventList","items":[' + one + b"," + other + b"]}") == both
     assert ids_of(one + b"\n{damaged\n" + other) == both
     assert ids_of(b"") == ids_of(b"5") == ids_of(b'{"auditID":5}') == []
+
+
+# Tests that do not apply
+
+
+class Tail(_Kit):
+    """Of a place that knows nothing of what was read."""
+
+    redelivers = keeps_place = can_be_damaged = False
+    bad_open_params: ClassVar[tuple[str, ...]] = ()
+
+
+class Queued(Tail):
+    """Derived from that, of one that knows more."""
+
+    is_installed = redelivers = keeps_place = can_be_damaged = uses_checkpoint = True
+    bad_open_params: ClassVar[tuple[str, ...]] = ("",)
+
+
+def names(kit: type[SourceKit]) -> set[str]:
+    """The tests that pytest finds."""
+    return {name for name in dir(kit) if name.startswith("test_") and callable(getattr(kit, name))}
+
+
+def test_tests_that_do_not_apply_are_not_there() -> None:
+    assert names(SourceKit) - names(Tail) == {
+        "test_another_run_goes_on_where_the_last_one_ended",
+        "test_it_is_found_by_its_entry_point",
+        "test_no_checkpoint_is_ahead_of_what_was_dealt_with",
+        "test_nothing_is_acknowledged_that_was_not_dealt_with",
+        "test_parameters_that_cannot_be_used_are_refused",
+        "test_what_is_no_event_does_not_stop_it",
+        "test_what_was_not_dealt_with_is_delivered_again",
+    }
+    assert names(Queued) == names(SourceKit)

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.importorskip("azure.eventhub", reason="lanner[aks] is not installed")
-
 from lanner.plugins.aks import clients
 from tests.unit.plugins.aks.blobs import Storage
 from tests.unit.plugins.aks.hub import Hub

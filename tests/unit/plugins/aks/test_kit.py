@@ -31,10 +31,9 @@ class HubPlace(Place):
             bodies = [json.dumps({"records": [record]}).encode() for record in records]
             await asyncio.to_thread(self._hub.send, bodies, partition)
 
-    async def put_damaged(self) -> bool:
+    async def put_damaged(self) -> None:
         for partition in self._hub.partitions:
             await asyncio.to_thread(self._hub.send, [b"\xff", b'{"records": [7]}', b'{"records"'], partition)
-        return True
 
     async def acknowledged(self) -> int:
         return sum(number + 1 for number in self._storage.checkpoints.values())

@@ -141,9 +141,8 @@ class Folder(Place):
     async def put(self, documents: Sequence[bytes]) -> None:
         self._write(b"\n".join(json.dumps(entry(ids_of(each)[0])).encode() for each in documents))
 
-    async def put_damaged(self) -> bool:
+    async def put_damaged(self) -> None:
         self._write(b"no JSON\n{}\n[]\n\xff")
-        return True
 
     def _write(self, text: bytes) -> None:
         self._number += 1

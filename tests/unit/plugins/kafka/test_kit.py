@@ -24,10 +24,9 @@ class TopicPlace(Place):
         for partition in range(2):
             await asyncio.to_thread(self._cluster.send, TOPIC, documents[partition::2], partition)
 
-    async def put_damaged(self) -> bool:
+    async def put_damaged(self) -> None:
         for partition in range(2):
             await asyncio.to_thread(self._cluster.send, TOPIC, [b"\xff no JSON {", None, b"[1, {}]"], partition)
-        return True
 
     async def acknowledged(self) -> int:
         return sum((await asyncio.to_thread(self._cluster.committed, TOPIC)).values())
