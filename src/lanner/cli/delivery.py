@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from lanner.outputs.journal import MemoryJournal
 from lanner.outputs.notices import tell
 from lanner.outputs.route import Route
 from lanner.outputs.sink import OptionError
-from lanner.outputs.window import QueueLimits
+from lanner.outputs.window import QueueLimits, size_of
 
 if TYPE_CHECKING:
     from lanner.outputs.stdout import Lines
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 BATCH = 1000
-"""Alerts that are handed to the outputs at a time, a fraction of what they take."""
+BATCH_BYTES = 8 * 1024 * 1024
+"""What is handed to the outputs at a time, about: a fraction of what they take."""
 
 PATIENCE_S = 30.0
 """How long a scan waits for an output that takes nothing, though it does not fail either."""
@@ -69,12 +70,13 @@ def is_plain(config: Config) -> bool:
 class RoutedOutput:
     """The outputs of a configuration for work over files: it waits for them, so that none misses an alert.
 
-    What memory has no room for, while an output fails, is dropped and counted, and so is what is left `CLOSE_S` after
-    the end.
+    What memory has no room for, while an output fails or takes nothing for `PATIENCE_S`, is dropped and counted, and so
+    is what is left `CLOSE_S` after the end.
     """
 
     def __init__(self, routes: Sequence[Route]) -> None:
         limits = routes[0].limits if routes else QueueLimits()
+        self._most = min(BATCH, limits.max_alerts), min(BATCH_BYTES, limits.max_bytes)
         self._journal = MemoryJournal(limits, [route.name for route in routes])
         self._fanout = Fanout(routes, self._journal, report=tell, close_timeout_s=CLOSE_S)
 
@@ -84,10 +86,10 @@ class RoutedOutput:
         Raises:
             BrokenPipeError: All places that alerts went to are gone.
         """
-        for batch in _batches(findings):
+        for batch in _batches(findings, *self._most):
+            self._fanout.wait_for_room(batch, PATIENCE_S)
             self._journal.append(batch)
             self._fanout.wake()
-            self._fanout.wait_for_room(PATIENCE_S)
             if self._fanout.is_gone:
                 raise BrokenPipeError
 
@@ -100,5 +102,15 @@ class RoutedOutput:
         return {stats.name: sum(stats.dropped.values()) for stats in self._fanout.stats() if stats.dropped}
 
 
-def _batches(findings: Sequence[Finding]) -> Sequence[Sequence[Finding]]:
-    return [findings[at : at + BATCH] for at in range(0, len(findings), BATCH)]
+def _batches(findings: Sequence[Finding], most: int, most_bytes: int) -> Iterator[Sequence[Finding]]:
+    batch: list[Finding] = []
+    room = most_bytes
+    for finding in findings:
+        size = size_of(finding)
+        if batch and (len(batch) >= most or size > room):
+            yield batch
+            batch, room = [], most_bytes
+        batch.append(finding)
+        room -= size
+    if batch:
+        yield batch

@@ -10,6 +10,7 @@ from lanner.engine.alert import Finding
 from lanner.outputs.journal import Journal
 from lanner.outputs.lane import GIVE_UP_AFTER_S, Lane
 from lanner.outputs.route import Route, RouteStats
+from lanner.outputs.window import size_of
 
 
 class Fanout:
@@ -78,13 +79,14 @@ class Fanout:
         for lane in self._lanes:
             lane.pass_on(findings)
 
-    def wait_for_room(self, patience_s: float) -> None:
-        """Wait for outputs that are slower than whoever writes, each until it has room, fails, or time is up.
+    def wait_for_room(self, findings: Sequence[Finding], patience_s: float) -> None:
+        """Wait for outputs that are slower than whoever writes, each until it has room for these, fails, or time is up.
 
         For work that can wait, as reading a file can; detection on what comes by itself must not.
         """
+        size = sum(map(size_of, findings))
         for lane in self._lanes:
-            lane.wait_for_room(patience_s)
+            lane.wait_for_room(len(findings), size, patience_s)
 
     @property
     def is_gone(self) -> bool:

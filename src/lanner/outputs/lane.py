@@ -150,14 +150,17 @@ class Lane:
         self.wake()
         self._tell()
 
-    def wait_for_room(self, patience_s: float) -> None:
-        """Wait until at most half of the limits is in use, the output fails, or time is up."""
+    def wait_for_room(self, number: int, size: int, patience_s: float) -> None:
+        """Wait until so many more alerts and bytes are within the limits, the output fails, or time is up.
+
+        What is beyond the limits by itself has room when nothing else waits.
+        """
         limits = self.route.limits
 
         def has_room() -> bool:
             waiting, waiting_bytes = self._lag()
-            is_little = 2 * waiting <= limits.max_alerts and 2 * waiting_bytes <= limits.max_bytes
-            return is_little or self._failing_since is not None or self._is_over
+            fits = waiting + number <= limits.max_alerts and waiting_bytes + size <= limits.max_bytes
+            return fits or not waiting or self._failing_since is not None or self._is_over
 
         with self._changed:
             self._changed.wait_for(has_room, patience_s)
