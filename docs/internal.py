@@ -20,7 +20,6 @@ from lanner.server.internal import (
     NOT_STORED,
     RELOAD_REFUSED,
     SOURCE_FAILED,
-    STUCK,
     UNSAFE,
     UNUSABLE,
     WORKER_LOST,
@@ -31,7 +30,6 @@ from lanner.server.internal import (
     noticed,
     reload_refused,
     source_failed,
-    stuck,
     unsafe,
     unusable,
     worker_lost,
@@ -48,6 +46,7 @@ from lanner.vigil.concern import (
     REJECTED,
     SILENT,
     STARTED,
+    STUCK,
     UNHEARD,
     UNRECORDED,
     UNWATCHED,
@@ -75,12 +74,6 @@ TEXTS = {
         "away, or a log was rotated twice while Lanner was down. At most once a minute for each source.",
         "`reason` says what was probably lost, and `times` how often. Look at that time in the provider's own log, or "
         "`lanner scan` the files that are left.",
-    ),
-    STUCK: (
-        "For five minutes a source has got no further, though it tried again and again: a delivery is not taken, a "
-        "file or a log cannot be read. Told again every ten minutes.",
-        "`reason` names the delivery or the place. What comes after it waits, and is lost only where its place keeps "
-        "it no longer: end what `reason` tells of.",
     ),
     DENIED: (
         "Five or more requests were refused by a webhook that asks who posts; at most once in ten minutes.",
@@ -119,6 +112,12 @@ TEXTS = {
         "A source sends nothing for longer than is usual for it, or nothing at all since the start. What happened "
         "since is not detected.",
         "See [knowing when blind](../guide/knowing-when-blind.md#nothing-comes).",
+    ),
+    STUCK: (
+        "For five minutes a source has got no further, though it tried again and again: a delivery is not taken, a "
+        "file or a log cannot be read. Told again every ten minutes, and once when it is over.",
+        "`reason` names the delivery or the place. What comes after it waits, and is lost only where its place keeps "
+        "it no longer: end what `reason` tells of.",
     ),
     LATE: (
         "Events of a source have been evaluated later than `blindness.late_after` for a minute.",
@@ -214,7 +213,6 @@ def samples() -> Iterator[Alert]:
     yield reload_refused("", None)
     yield source_failed("", "", 1)
     yield events_missing("", "", 1)
-    yield stuck("", "", 1)
     yield denied("", "", 1)
     yield unusable("", "", 1)
     yield not_stored("")

@@ -53,8 +53,12 @@ def endpoints(plan: WebPlan, snapshot: Callable[[], Snapshot], versions: Mapping
         body: dict[str, object] = {"status": "ok" if found.is_ready else "not ready"}
         if is_trusted:
             body["waiting_for"] = waiting
-        if is_trusted and found.sight.blind:  # not a reason to be unready: a pod without traffic would be for sure
+        # Neither is a reason to be unready: a pod without traffic would see nothing for sure, and a refused connection
+        # costs an API server one of its few tries, as 429 does not.
+        if is_trusted and found.sight.blind:
             body["blind"] = list(found.sight.blind)
+        if is_trusted and not found.store.is_well:
+            body["degraded"] = ["alerts cannot be stored: events are evaluated, and not acknowledged"]
         return (200 if found.is_ready else 503), _JSON, msgspec.json.encode(body)
 
     has_tokens = bool(plan.token_file)

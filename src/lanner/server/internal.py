@@ -19,7 +19,6 @@ INTERNAL = "Lanner internal: "
 RELOAD_REFUSED = "Lanner internal: configuration refused"
 SOURCE_FAILED = "Lanner internal: source failed"
 EVENTS_MISSING = "Lanner internal: events may be missing"
-STUCK = "Lanner internal: source stuck"
 DENIED = "Lanner internal: somebody is refused"
 UNUSABLE = "Lanner internal: file not usable"
 UNSAFE = "Lanner internal: unsafe set-up"
@@ -62,12 +61,6 @@ def events_missing(name: str, reason: str, times: int) -> Alert:
     message = f"source {name}: {reason}{again}; what happened meanwhile was not evaluated: look at it where it is kept"
     fields: FieldValues = {"source": name, "reason": reason, "times": times}
     return internal_alert(EVENTS_MISSING, Priority.WARNING, message, fields)
-
-
-def stuck(name: str, reason: str, times: int) -> Alert:
-    """What a source has, or its place, cannot be taken for minutes; it is tried again."""
-    message = f"source {name}: {reason}; it is tried again, and what comes after it waits"
-    return internal_alert(STUCK, Priority.ERROR, message, {"source": name, "reason": reason, "times": times})
 
 
 def denied(name: str, reason: str, times: int) -> Alert:

@@ -324,8 +324,8 @@ METRICS: tuple[Metric, ...] = (
         "source, kind",
         "What a source met and went on after. `gap`: events may be missing. `damaged`: what came is no event. `retry`: "
         "its place does not answer, or a delivery could not be dealt with yet. `stuck`: nothing could be taken for "
-        "minutes. `denied`: somebody was refused again and again. `unusable`: a certificate or file of tokens was "
-        "exchanged and cannot be used. `ignored`: what came is another kind.",
+        "minutes; it is told each minute. `denied`: somebody was refused again and again. `unusable`: a certificate or "
+        "file of tokens was exchanged and cannot be used. `ignored`: what came is another kind.",
         _troubles,
     ),
     Metric(

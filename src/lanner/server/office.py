@@ -23,7 +23,7 @@ from lanner.server.plan import Plan, SnapshotPlan, WebPlan
 from lanner.server.snapshot import Snapshot, Status
 from lanner.server.watch import watch
 from lanner.sources.listener import bind, serve
-from lanner.sources.plugin import Checkpoint
+from lanner.sources.plugin import Checkpoint, Trouble
 from lanner.sources.tls import Tls
 from lanner.vigil.beacon import Beacon
 from lanner.vigil.concern import Notice
@@ -162,6 +162,8 @@ def heard(snapshot: Snapshot) -> dict[str, Heard]:
             lag_s=counts.lag_s,
             refused=dict(counts.refused),
             is_over=counts.status is Status.ENDED,
+            stuck=counts.troubles[Trouble.STUCK.value],
+            why_stuck=counts.why_stuck,
         )
         for name, counts in snapshot.sources.items()
     }

@@ -63,6 +63,7 @@ class SourceCounts:
         restarts: How often it was started anew after a failure.
         refused: Deliveries that were not acknowledged, by reason.
         troubles: What the source told of trouble that it went on after, by kind.
+        why_stuck: What it told last of getting no further.
         in_flight_bytes: Bytes held now of posts.
         connections: Connections that are open.
         closed: Connections that were closed though their peer might have liked to keep them, by reason.
@@ -77,6 +78,7 @@ class SourceCounts:
     restarts: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     troubles: Counter[str] = field(default_factory=Counter)
+    why_stuck: str = ""
     in_flight_bytes: int = 0
     connections: int = 0
     closed: Counter[str] = field(default_factory=Counter)
@@ -93,6 +95,7 @@ class SourceCounts:
         self.restarts += other.restarts
         self.refused.update(other.refused)
         self.troubles.update(other.troubles)
+        self.why_stuck = other.why_stuck or self.why_stuck
         self.in_flight_bytes += other.in_flight_bytes
         self.connections += other.connections
         self.closed.update(other.closed)

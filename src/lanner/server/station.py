@@ -26,7 +26,7 @@ from lanner.server.systemd import notify, notify_reloading, watchdog_s
 from lanner.server.troubles import Troubles
 from lanner.sources.base import SourceError, reason_of
 from lanner.sources.listener import bind
-from lanner.sources.plugin import Checkpoint, Context, Start
+from lanner.sources.plugin import Checkpoint, Context, Start, Trouble
 from lanner.sources.receiver import ASGIApp, WebhookStats
 from lanner.store.errors import StoreError
 from lanner.store.place import Place, held
@@ -207,6 +207,7 @@ class Station:
             stats.add(running.pipeline.engine.stats)
             counts = sources[name] = running.pipeline.counts
             counts.refused = running.stats.refused.copy()  # type: ignore[assignment]  # its keys are texts
+            counts.why_stuck = running.troubles.last(Trouble.STUCK)
             counts.in_flight_bytes = running.stats.in_flight_bytes
             counts.connections = running.stats.connections.open
             counts.closed = running.stats.connections.closed.copy()  # type: ignore[assignment]  # as above

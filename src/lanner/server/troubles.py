@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from lanner.engine.alert import Alert
-from lanner.server.internal import denied, events_missing, stuck, unusable
+from lanner.server.internal import denied, events_missing, unusable
 from lanner.sources.plugin import Trouble
 
 _LOG = logging.getLogger(__name__)
@@ -21,8 +21,8 @@ INTERVAL_S = 60.0
 _LEVELS = {Trouble.IGNORED: logging.INFO}
 """How much a kind matters; all others are warnings."""
 
-_ALERTS = {Trouble.GAP: events_missing, Trouble.STUCK: stuck, Trouble.DENIED: denied, Trouble.UNUSABLE: unusable}
-"""What is raised for a kind; for others nothing is."""
+_ALERTS = {Trouble.GAP: events_missing, Trouble.DENIED: denied, Trouble.UNUSABLE: unusable}
+"""What is raised for a kind; for others nothing is, or it is the vigil's to raise, as for those that are stuck."""
 
 
 @dataclass(slots=True)
@@ -76,6 +76,10 @@ class Troubles:
         else:
             with suppress(RuntimeError):  # the run is over, and so is its loop
                 self._loop.call_soon_threadsafe(self._take, trouble, text, times)
+
+    def last(self, trouble: Trouble) -> str:
+        """What was told last of a kind; empty: nothing."""
+        return self._kinds[trouble].text if trouble in self._kinds else ""
 
     def flush(self) -> None:
         """Say what was not said yet, as at the end."""

@@ -31,7 +31,8 @@ class Trouble(StrEnum):
     RETRY = "retry"
     """The place does not answer; it is asked again."""
     STUCK = "stuck"
-    """For minutes nothing was taken or could be read, however often it was tried; raises an internal alert."""
+    """For minutes nothing was taken or could be read, however often it was tried; to be told each minute while that
+    lasts. An internal alert says so, and another one that it is over."""
     DENIED = "denied"
     """Somebody asked again and again who has not proved to be allowed; raises an internal alert."""
     UNUSABLE = "unusable"

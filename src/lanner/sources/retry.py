@@ -18,8 +18,8 @@ LAST_PAUSE_S = 30.0
 STUCK_AFTER_S = 300.0
 """Who has not got on for so long says that it is stuck."""
 
-STUCK_AGAIN_S = 600.0
-"""How often that is said."""
+STUCK_AGAIN_S = 60.0
+"""How often that is said while it lasts."""
 
 Clock = Callable[[], float]
 """Seconds, from any start."""

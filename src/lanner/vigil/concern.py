@@ -17,6 +17,7 @@ AGAIN_S = 600.0
 """How long at least between two alerts about the same that grows; what comes meanwhile is told by the second one."""
 
 SILENT = "Lanner internal: source silent"
+STUCK = "Lanner internal: source stuck"
 LATE = "Lanner internal: events late"
 CLOCKS = "Lanner internal: clocks differ"
 LOST = "Lanner internal: events lost by the API server"
@@ -64,6 +65,7 @@ KINDS = {
     kind.name: kind
     for kind in (
         Kind("silent", SILENT, _P.ERROR, "source", "events of source {subject} come again", ("limit_s", "refused")),
+        Kind("stuck", STUCK, _P.ERROR, "source", "source {subject} gets on again", ("reason",)),
         Kind("late", LATE, _P.WARNING, "source", "events of source {subject} come in time again", ("lag_s",)),
         Kind("clocks", CLOCKS, _P.WARNING, "source", "the clock behind source {subject} is right again", ("ahead_s",)),
         Kind("lost", LOST, _P.CRITICAL, "server", "the API server {subject} loses no more events", ("lost", "by")),

@@ -13,6 +13,9 @@ from lanner.vigil.words import span
 HOLD_S = 60.0
 """How long newest events must be late, or early, before it is told: one batch that was sent again is late once."""
 
+STUCK_S = 180.0
+"""Who is stuck says so each minute; who has not for so long is not stuck any more."""
+
 AHEAD_S = 60.0
 """How far the clock behind a source may be ahead of ours."""
 
@@ -28,12 +31,16 @@ class Heard:
         lag_s: How much later than its own time the newest one was; None before the first.
         refused: Deliveries that were not acknowledged, by reason.
         is_over: Whether there will be no more.
+        stuck: How often it said that it gets no further.
+        why_stuck: What it said last.
     """
 
     events: int = 0
     lag_s: float | None = None
     refused: Mapping[str, int]
     is_over: bool = False
+    stuck: int = 0
+    why_stuck: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,16 @@ class Lapse:
 
     since: float
     is_sure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A source gets no further: since when that is known, when it said so last and how often, and why."""
+
+    since: float
+    last: float
+    times: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +73,8 @@ class Source:
         ahead: They are of the future; None: they are not.
         refused: Refused deliveries, by reason, until its last event.
         refused_since: Likewise since then.
+        stuck: It gets no further; None: it does.
+        stuck_told: How often it has ever said so.
     """
 
     hush: Hush
@@ -65,13 +84,16 @@ class Source:
     ahead: Lapse | None = None
     refused: Mapping[str, int]
     refused_since: Mapping[str, int]
+    stuck: Stuck | None = None
+    stuck_told: int = 0
 
 
 def hear(source: Source | None, name: str, heard: Heard, now: float, plan: VigilPlan) -> Source:
     """Take what came of a source by now."""
     if source is None:
         hush = Hush.start(heard.events, now)
-        return Source(hush=hush, limit_s=_limit(name, hush, plan, now), refused=heard.refused, refused_since={})
+        limit_s = _limit(name, hush, plan, now)
+        return Source(hush=hush, limit_s=limit_s, refused=heard.refused, refused_since={}, stuck_told=heard.stuck)
     hush = listen(source.hush, heard.events, now, source.limit_s)
     is_new = hush.count > source.hush.count
     refused = heard.refused if is_new else source.refused
@@ -90,6 +112,8 @@ def hear(source: Source | None, name: str, heard: Heard, now: float, plan: Vigil
         ahead=ahead,
         refused=refused,
         refused_since=since,
+        stuck=_stuck(source, heard, now),
+        stuck_told=heard.stuck,
     )
 
 
@@ -98,6 +122,8 @@ def source_concerns(name: str, source: Source, now: float, plan: VigilPlan) -> I
     silent_s = now - source.hush.since
     if plan.silence and 0 < source.limit_s < silent_s:
         yield _silent(name, source, silent_s)
+    if source.stuck:
+        yield _is_stuck(name, source.stuck, now)
     if source.late and source.late.is_sure:
         yield _late(name, source, now - source.late.since)
     if source.ahead and source.ahead.is_sure:
@@ -127,6 +153,18 @@ def _lapse(before: Lapse | None, now: float, *, holds: bool) -> Lapse | None:
     if not holds:
         return None
     return Lapse(now) if before is None else Lapse(before.since, before.is_sure or now - before.since >= HOLD_S)
+
+
+def _stuck(source: Source, heard: Heard, now: float) -> Stuck | None:
+    before = source.stuck
+    if heard.stuck > source.stuck_told:
+        return Stuck(before.since if before else now, now, (before.times if before else 0) + 1, heard.why_stuck)
+    return before if before and now - before.last < STUCK_S else None
+
+
+def _is_stuck(name: str, stuck: Stuck, now: float) -> Concern:
+    message = f"source {name}: {stuck.why}; it is tried again, and what comes after it waits"
+    return Concern("stuck", name, message, {"reason": stuck.why}, now - stuck.since, weight=stuck.times)
 
 
 def _silent(name: str, source: Source, silent_s: float) -> Concern:

@@ -1,6 +1,7 @@
 """Who is told what over HTTP."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -11,9 +12,14 @@ from lanner.server.endpoints import endpoints
 from lanner.server.plan import WebPlan
 from lanner.server.snapshot import Snapshot
 from lanner.sources.receiver import Message, Scope
+from lanner.store.writer import WriterStats
+
+WELL = Snapshot(started_ns=0, stats=Stats(), sources={})
 
 
-def get(plan: WebPlan, path: str, host: str, *headers: tuple[bytes, bytes]) -> tuple[int, bytes]:
+def get(
+    plan: WebPlan, path: str, host: str, *headers: tuple[bytes, bytes], snapshot: Snapshot = WELL
+) -> tuple[int, bytes]:
     """Status and body of an answer to somebody at an address."""
     sent: list[Message] = []
 
@@ -24,7 +30,7 @@ def get(plan: WebPlan, path: str, host: str, *headers: tuple[bytes, bytes]) -> t
         return {"type": "http.request"}
 
     scope: Scope = {"method": "GET", "path": path, "client": (host, 4000), "headers": list(headers)}
-    app = endpoints(plan, lambda: Snapshot(started_ns=0, stats=Stats(), sources={}), {"lanner": "1"})[path]
+    app = endpoints(plan, lambda: snapshot, {"lanner": "1"})[path]
 
     async def ask() -> None:
         await app(scope, receive, send)
@@ -43,6 +49,15 @@ def test_without_tokens_only_this_host_is_told_what_lanner_waits_for_and_what_it
     status, body = get(plan, "/versions", host)
     assert (status, bool(body)) == ((200, True) if is_told else (403, False))
     assert get(plan, "/metrics", host)[0] == 200
+
+
+def test_a_store_that_takes_nothing_is_told_and_is_no_reason_to_be_taken_out_of_service() -> None:
+    plan = WebPlan(listening=None, health_path="/healthz", has_metrics=True, token_file="")
+    full = replace(WELL, store=WriterStats(is_well=False))
+    status, body = get(plan, "/readyz", "127.0.0.1", snapshot=full)
+    assert (status, len(msgspec.json.decode(body)["degraded"])) == (200, 1)
+    assert "degraded" not in msgspec.json.decode(get(plan, "/readyz", "10.0.0.7", snapshot=full)[1])
+    assert "degraded" not in msgspec.json.decode(get(plan, "/readyz", "127.0.0.1")[1])
 
 
 def test_with_tokens_nobody_is_told_without_one(tmp_path: Path) -> None:

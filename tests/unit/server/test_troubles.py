@@ -9,6 +9,7 @@ import pytest
 
 from lanner.engine.alert import Alert
 from lanner.server.internal import EVENTS_MISSING
+from lanner.server.office import heard
 from lanner.server.plan import Hooks
 from lanner.server.station import Station
 from lanner.server.troubles import INTERVAL_S, Troubles
@@ -124,6 +125,9 @@ def test_a_source_that_is_opened_again_goes_on_where_it_was() -> None:
 
     async def then(station: Station) -> None:
         await until(lambda: feed.is_running)
+        contexts[-1].tell(Trouble.STUCK, "for 5 minutes: odd")
+        found = heard(station.snapshot())["feed"]
+        assert (found.stuck, found.why_stuck) == (1, "for 5 minutes: odd")
         await contexts[-1].checkpoint.save("7")
         await feed.give(ValueError("odd"))
         await until(lambda: feed.opened == 2 and feed.is_running)

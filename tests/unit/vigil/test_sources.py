@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lanner.vigil.concern import CLOCKS, KINDS, LATE, OVER, SILENT, Notice
+from lanner.vigil.concern import CLOCKS, KINDS, LATE, OVER, SILENT, STUCK, Notice
 from lanner.vigil.hush import DAY_S
 from lanner.vigil.plan import SilencePlan, VigilPlan
 from lanner.vigil.sight import Sight
@@ -136,6 +136,28 @@ def test_a_clock_that_is_ahead_is_told_of() -> None:
     assert cluster.passes(120, every=5, lag_s=-3600.0) == [CLOCKS]
     assert cluster.said[0].fields["ahead_s"] == 3600
     assert cluster.passes(60, every=5, lag_s=1.0) == [OVER]
+
+
+def test_a_source_that_is_stuck_is_told_of_again_now_and_then_and_when_it_gets_on() -> None:
+    cluster = Cluster()
+    told = []
+    for minute in range(15):
+        told.append(
+            cluster.passes(60, every=5, stuck=minute + 1, why_stuck=f"for {minute + 5} minutes: audit/0@2: odd")
+        )
+    assert [minute for minute, rules in enumerate(told) if rules] == [0, 10]
+    assert {rule for rules in told for rule in rules} == {STUCK}
+    assert cluster.said[0].fields["reason"] == "for 5 minutes: audit/0@2: odd"
+    assert cluster.watch.sight.blind == ("source webhook: for 19 minutes: audit/0@2: odd",)
+    assert cluster.passes(100, every=5) == []
+    assert cluster.passes(100, every=5) == [OVER]
+    assert cluster.said[-1].message.startswith("source webhook gets on again")
+    assert not cluster.watch.sight.standing
+
+
+def test_a_source_that_was_stuck_before_it_was_watched_says_so_again_by_itself() -> None:
+    cluster = Cluster(heard=Heard(refused={}, stuck=7, why_stuck="long ago"))
+    assert cluster.passes(600, every=5) == []
 
 
 def test_another_watch_goes_on_where_one_ended() -> None:
