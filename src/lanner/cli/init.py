@@ -26,6 +26,7 @@ from lanner.setup.apiserver import DISTRIBUTIONS, apiserver_files, audit_sink
 from lanner.setup.clouds import CLOUDS, cloud_files
 from lanner.setup.manifests import manifest_files
 from lanner.setup.model import LOOPBACK, Files, Setup
+from lanner.setup.watching import port_of, with_canary
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _PRIVATE = 0o600
@@ -58,6 +59,7 @@ _ALWAYS = ("distribution", "provider", "folder", "force")
 @click.option("--from", "source_ranges", metavar="CIDR", multiple=True, help="Network of the API servers; repeatable.")
 @click.option("--audit-sink", "has_sink", is_flag=True, help="Also write an AuditSink, for Kubernetes 1.13 to 1.18.")
 @click.option("--allow-unauthenticated", is_flag=True, help="Let it post without proving who it is, with --from.")
+@click.option("--watch", is_flag=True, help="Have Lanner watch the API servers' metrics, and send canaries.")
 @click.option("--name", "names", metavar="KEY=VALUE", multiple=True, help="What a provider's things are called.")
 @click.pass_context
 def init(
@@ -91,6 +93,7 @@ def init(
         files = _cloud_files(provider, names)
     else:
         setup = Setup(**place)
+        setup = replace(setup, apiserver_port=port_of(distribution or ""))
         _check(setup)
         _check_access(setup, distribution, has_sink=has_sink, is_open_wanted=allow_unauthenticated)
         if not setup.is_local:
@@ -128,6 +131,8 @@ def _with_policy(setup: Setup, rules_files: tuple[str, ...], *, secret_bodies: b
     console = Console()
     rules = enabled_rules(rules_files, console)
     generated = generate_policy(rules, secret_bodies=secret_bodies, patch_bodies=patch_bodies)
+    if setup.watch:
+        generated = with_canary(generated, setup.namespace)
     has_bodies = records_patch_bodies(generated.policy)
     head = ["The least policy for the rules, from `lanner init`.", *SCOPE, *(BLIND_SPOT if has_bodies else ())]
     warn_of_blind_spot(generated.policy, console, "`--no-patch-bodies` records them at Metadata")

@@ -10,12 +10,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lanner.setup.model import Files, Setup, to_yaml
+from lanner.setup.watching import ACCOUNT, account, watching
 
 HEALTH_PORT = 8765
 _PORT = 9765
 _LABELS = {"app.kubernetes.io/name": "lanner"}
 _USER = 65532
 _CLIENT_CA = "client-ca.pem"
+_CERTIFICATE = "/etc/lanner-tls/tls.pem"
 _STATE = "/var/lib/lanner"
 _STATE_SIZE = "2Gi"
 """Of the store, 1 GiB unless configured otherwise, and what it writes ahead."""
@@ -25,6 +27,7 @@ _MONITORING = {"kubernetes.io/metadata.name": "monitoring"}
 def manifest_files(setup: Setup) -> Files:
     """The manifests, in the order in which they are to be created."""
     parts = [_namespace(setup), _config(setup), *([_rules(setup)] if setup.rules else []), _workload(setup)]
+    parts[1:1] = account(setup) if setup.watch else []
     head = "kubectl apply -f kubernetes.yaml"
     if not setup.is_local:
         parts += [_service(setup), _network_policy(setup)]
@@ -60,7 +63,7 @@ def config_object(setup: Setup) -> dict[str, Any]:
         "open_params": f"{found.scheme}://{host}:{_PORT}{found.path or '/'}",
     }
     if found.scheme == "https":
-        source["init_config"] = {"sslCertificate": "/etc/lanner-tls/tls.pem"}
+        source["init_config"] = {"sslCertificate": _CERTIFICATE}
         if setup.client_certificate:
             source["init_config"]["clientCA"] = f"/etc/lanner-tls/{_CLIENT_CA}"
         if setup.token:
@@ -71,6 +74,7 @@ def config_object(setup: Setup) -> dict[str, Any]:
     web: dict[str, Any] = {"enabled": True, "listen_port": HEALTH_PORT, "listen_address": host}
     if not setup.is_local:
         web |= {"prometheus_metrics_enabled": True, "token_file": f"{_MOUNTS['token']}/metrics"}
+        web |= {"ssl_enabled": True, "ssl_certificate": _CERTIFICATE}  # a token can be read on its way over http
     return {
         **({"allow_unauthenticated": True} if is_open else {}),
         "sources": [source],
@@ -78,6 +82,7 @@ def config_object(setup: Setup) -> dict[str, Any]:
         "json_output": True,
         "stdout_output": {"enabled": True},
         "webserver": web,
+        **({"blindness": watching(setup)} if setup.watch else {}),
     }
 
 
@@ -112,7 +117,8 @@ def _rules(setup: Setup) -> dict[str, Any]:
 
 def _workload(setup: Setup) -> dict[str, Any]:
     pod: dict[str, Any] = {
-        "automountServiceAccountToken": False,
+        **({"serviceAccountName": ACCOUNT} if setup.watch else {}),
+        "automountServiceAccountToken": setup.watch,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": _USER,
@@ -186,6 +192,8 @@ def _probe(path: str, setup: Setup) -> dict[str, Any]:
     get: dict[str, Any] = {"path": path, "port": "health"}
     if setup.is_local:
         get["host"] = "127.0.0.1"
+    else:
+        get["scheme"] = "HTTPS"
     return {"httpGet": get, "periodSeconds": 10, "timeoutSeconds": 3}
 
 

@@ -30,6 +30,8 @@ class Setup:
         image: Of the container.
         namespace: That Lanner runs in.
         source_ranges: The networks that the API servers post from.
+        watch: Whether Lanner watches the API servers' metrics, and sends canaries.
+        apiserver_port: Where an API server listens on its own node.
         names: What a provider's things are called, by the name of the option.
     """
 
@@ -47,6 +49,8 @@ class Setup:
     image: str = "lanner:latest"
     namespace: str = "lanner"
     source_ranges: tuple[str, ...] = ()
+    watch: bool = False
+    apiserver_port: int = 6443
     names: Mapping[str, str] = field(default_factory=dict)
 
     @property

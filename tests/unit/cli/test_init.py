@@ -17,7 +17,10 @@ import trustme
 import yaml
 
 from lanner.config.load import load_config
+from lanner.config.models import Config
+from lanner.config.vigil import vigil_plan
 from lanner.plugins import k8saudit
+from lanner.policy.model import Request
 from lanner.policy.reader import read_policy_file
 from lanner.setup.apiserver import BATCH, DISTRIBUTIONS
 from lanner.setup.clouds import CLOUDS
@@ -460,6 +463,53 @@ def test_metrics_and_what_lanner_waits_for_are_not_for_all_of_the_cluster(
     assert [each["from"] for each in health] == [
         [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
     ]
+
+    assert config["webserver"]["ssl_enabled"] is True
+    (container,) = parts["Deployment"]["spec"]["template"]["spec"]["containers"]
+    probes = [container[each]["httpGet"] for each in ("startupProbe", "livenessProbe", "readinessProbe")]
+    assert {each["scheme"] for each in probes} == {"HTTPS"}
+
+
+@pytest.mark.parametrize(
+    ("distribution", "more", "urls"),
+    [("kubeadm", [], ["https://127.0.0.1:6443"]), ("kops", [], ["https://127.0.0.1:443"]), ("kubeadm", TLS, [])],
+)
+def test_lanner_is_let_watch_api_servers_and_nothing_else(
+    lanner: Lanner, tmp_path: Path, rules: Path, distribution: str, *, more: list[str], urls: list[str]
+) -> None:
+    files = made(lanner, tmp_path / "out", rules, distribution, "--watch", "--namespace", "audit", *more)
+    parts = manifests(files)
+    pod = parts["Deployment" if more else "DaemonSet"]["spec"]["template"]["spec"]
+    assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == ("lanner", True)
+    assert [parts[kind]["rules"] for kind in ("ClusterRole", "Role")] == [
+        [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}],
+        [{"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["lanner-canary"], "verbs": ["get"]}],
+    ]
+    for kind in ("ClusterRole", "Role"):
+        [subject] = parts[f"{kind}Binding"]["subjects"]
+        assert subject == {"kind": "ServiceAccount", "name": "lanner", "namespace": "audit"}
+        assert parts[f"{kind}Binding"]["roleRef"]["name"] == parts[kind]["metadata"]["name"]
+    config = tmp_path / "lanner.yaml"
+    config.write_text(parts["ConfigMap"]["data"]["lanner.yaml"])
+    loaded = load_config(str(config)).config
+    assert isinstance(loaded, Config)
+    watched = vigil_plan(loaded.blindness, ["kubernetes"], {"KUBERNETES_SERVICE_HOST": "10.96.0.1"})
+    assert [*watched.access.urls] == (urls or ["https://10.96.0.1:443"])
+    assert watched.metrics
+    assert watched.canary
+    assert watched.canary.path.startswith("/api/v1/namespaces/audit/")
+    policy, found = read_policy_file(tmp_path / "out" / "audit-policy.yaml")
+    assert policy is not None, [each.message for each in found]
+    canary = Request(
+        user="system:serviceaccount:audit:lanner",
+        verb="get",
+        is_resource=True,
+        resource="configmaps",
+        namespace="audit",
+        name="lanner-canary",
+    )
+    assert policy.decide(canary).records("ResponseComplete")
+    assert not policy.decide(canary).records("RequestReceived")
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
