@@ -100,7 +100,8 @@ TEXTS = {
     ),
     UNSAFE: (
         "At the start, and when another reading brings it: an address can be reached from other machines, and nothing "
-        "asks who posts; or the usual place for alerts cannot be written, so that they are kept in memory.",
+        "asks who posts, or its tokens can be read on their way over http; or the usual place for alerts cannot be "
+        "written, so that they are kept in memory.",
         "Listen on 127.0.0.1, or let only the API servers reach the port.",
     ),
     HELD_BACK: (

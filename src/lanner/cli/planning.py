@@ -37,6 +37,10 @@ from lanner.vigil.plan import VigilPlan
 
 _LOG = logging.getLogger(__name__)
 
+_READABLE = (
+    "`webserver` is open to other machines, and its tokens can be read on their way: set `webserver.ssl_enabled`"
+)
+
 _MIN_INTERVAL_MS = 100
 """Of metrics, as in Falco."""
 
@@ -302,11 +306,14 @@ def _web(server: Webserver, settings: Settings) -> WebPlan | None:
         return None
     _check_web_tokens(server)
     _check_web_certificate(server, settings)
+    listening = _web_listening(server, settings)
+    is_read_on_the_way = listening and server.token_file and not (listening.is_tls or listening.is_loopback)
     return WebPlan(
-        listening=_web_listening(server, settings),
+        listening=listening,
         health_path="/" + server.k8s_healthz_endpoint.lstrip("/"),
         has_metrics=server.prometheus_metrics_enabled,
         token_file=server.token_file,
+        warning=_READABLE if is_read_on_the_way else "",
     )
 
 

@@ -70,12 +70,14 @@ class WebPlan:
         health_path: Where it says whether it is alive.
         has_metrics: Whether there are `/metrics`.
         token_file: File of bearer tokens, one of which is asked for where more is told than health; empty: none is.
+        warning: What is unsafe about it; empty: nothing.
     """
 
     listening: WebhookOptions | None
     health_path: str = "/healthz"
     has_metrics: bool = False
     token_file: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -501,7 +501,8 @@ def labels(plan: Plan) -> dict[str, RuleLabels]:
 
 def warnings_of(plan: Plan) -> tuple[str, ...]:
     """What is unsafe about a plan."""
-    return tuple(source.warning for source in plan.sources if source.warning)
+    found = [source.warning for source in plan.sources] + [plan.web.warning if plan.web else ""]
+    return tuple(text for text in found if text)
 
 
 def in_memory(place: Place) -> str:

@@ -10,6 +10,7 @@ from lanner.cli.settings import Settings, settings_of
 from lanner.config.load import load_config
 from lanner.outputs.stdout import SharedDescriptor
 from lanner.server.plan import Files, Plan
+from lanner.server.station import warnings_of
 
 CONFIGURATION = """
 sources:
@@ -141,6 +142,31 @@ def test_a_file_of_tokens_for_metrics_that_is_not_there_is_told_with_its_key(rul
     assert "token a line" in str(help_text)
     with pytest.raises(Failure, match="no such file"):
         Planner(Wishes(), Console(quiet=True), SharedDescriptor(1)).plan(settings)
+
+
+@pytest.mark.parametrize(
+    ("keys", "is_told"),
+    [
+        ("listen_address: 0.0.0.0", True),
+        ("listen_address: 127.0.0.1", False),
+        ("listen_address: 0.0.0.0, ssl_enabled: true, ssl_certificate: {folder}/tls.pem", False),
+        ("listen_address: 0.0.0.0, token_file: ''", False),
+    ],
+)
+def test_tokens_for_metrics_that_can_be_read_on_their_way_are_told_of(
+    rules: Path, tmp_path: Path, keys: str, *, is_told: bool
+) -> None:
+    issue(tmp_path)
+    (tmp_path / "tokens").write_text("t" * 32)
+    if "token_file" not in keys:
+        keys += f", token_file: {tmp_path}/tokens"
+    file = tmp_path / "lanner.yaml"
+    file.write_text(f"rules_files: [{rules}]\nwebserver: {{enabled: true, {keys.format(folder=tmp_path)}}}\n")
+    loaded = load_config(str(file), environment={})
+    assert loaded.config is not None
+    plan = Planner(Wishes(), Console(quiet=True), SharedDescriptor(1)).plan(settings_of(loaded, loaded.config))
+    assert [text for text in warnings_of(plan) if "can be read on their way" in text] == [*warnings_of(plan)]
+    assert bool(warnings_of(plan)) is is_told
 
 
 def test_client_certificates_need_https(rules: Path, tmp_path: Path) -> None:
