@@ -38,16 +38,11 @@ DOCS = Path(__file__).parent
 
 def main() -> None:
     """Write every page whose text has changed, and name it."""
-    for name, text in pages().items():
-        path = DOCS / name
+    for name, write in PAGES.items():
+        path, text = DOCS / name, write()
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             sys.stdout.write(f"docs/{name}\n")
-
-
-def pages() -> dict[str, str]:
-    """The text of every generated page, by its path below `docs`."""
-    return {name: write() for name, write in _PAGES.items()}
 
 
 def command_of(place: str) -> click.Command:
@@ -254,7 +249,7 @@ def _loaded(result: LoadResult) -> LoadedRules:
     return result.rules
 
 
-_PAGES: Mapping[str, Callable[[], str]] = {
+PAGES: Mapping[str, Callable[[], str]] = {
     "guide/configuration.md": _configuration_guide,
     "reference/commands.md": _commands,
     "reference/configuration.md": _configuration,
@@ -273,6 +268,7 @@ _PAGES: Mapping[str, Callable[[], str]] = {
     "reference/rule-tests.md": rule_tests,
     "explanation/architecture.md": _architecture,
 }
+"""What writes each generated page, by its path below `docs`."""
 
 if __name__ == "__main__":
     main()
