@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import MutableMapping
 from dataclasses import dataclass
+from typing import Any, cast
 
+import httptools
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -12,6 +15,10 @@ from uvicorn.server import ServerState
 from lanner.sources.auth import Peer, certificate_of
 from lanner.sources.base import MIB
 from lanner.sources.crowd import Closing, Crowd, Rank
+from lanner.sources.room import MAX_DIRECT_BYTES, Body
+
+HEAD_BYTES = 64 * 1024
+"""What is read at a time of what the parser is to see."""
 
 _FRAMING = 8  # a chunk of one byte comes with five more
 _LINE = 4  # a header's colon, space and line break
@@ -30,6 +37,8 @@ class Bounds:
     """Bytes of a request that are no body: an API server sends a few hundred, with a bearer token a few thousand."""
     pipelined: int = 64
     """Requests of one connection that wait for the one before; nobody who posts audit events sends any like that."""
+    direct_size: int = 64 * 1024
+    """Bytes of a body that are still to come, from which on they are received to where they are decoded."""
     handshake_s: float = 10.0
     """How long TLS may take to be agreed on, and to be ended."""
     head_s: float = 20.0
@@ -57,9 +66,15 @@ class _Excess(Exception):
 
 
 class Connection(HttpToolsProtocol):
-    """HTTP as uvicorn speaks it, with bounds on the size and time of all that is not body."""
+    """HTTP as uvicorn speaks it, with bounds on the size and time of all that is not body.
 
-    def __init__(self, config: Config, state: ServerState, crowd: Crowd, bounds: Bounds, peer: Peer) -> None:
+    A body whose length is announced can be received to where the application wants it, past the parser: copies on the
+    way cost as much as decoding. For that, a transport is given its `Intake`.
+    """
+
+    def __init__(
+        self, config: Config, state: ServerState, crowd: Crowd, bounds: Bounds, peer: Peer, *, head: memoryview
+    ) -> None:
         """Prepare a connection, which enters the crowd before it is open.
 
         Args:
@@ -68,6 +83,8 @@ class Connection(HttpToolsProtocol):
             crowd: All connections of the server.
             bounds: What it is granted.
             peer: Who is at its other end.
+            head: Where to receive what the parser is to see. Connections of one event loop share it: each is done with
+                it before another one receives.
         """
         super().__init__(config, state, {})
         self.peer = peer
@@ -79,8 +96,11 @@ class Connection(HttpToolsProtocol):
         self._bounds = bounds
         self._head_timer: asyncio.TimerHandle | None = None
         self._answer_timer: asyncio.TimerHandle | None = None
+        self._head = head
         self._head_size = 0
         self._excess = 0
+        self._left = 0  # of an announced body
+        self._body: Body | None = None
 
     def give_up(self) -> None:
         """Close it at once."""
@@ -102,6 +122,44 @@ class Connection(HttpToolsProtocol):
         _stop(self._head_timer)
         _stop(self._answer_timer)
         super().connection_lost(exc)
+
+    def pour(self, scope: MutableMapping[str, Any], body: Body) -> None:
+        """Receive the rest of a request's body where it is wanted, if it is long and it is known how long.
+
+        The application goes on to `receive`: messages tell that there is more, without any bytes.
+
+        Raises:
+            NoRoom: What has come so far is too much.
+        """
+        size = len(self.cycle.body) + self._left
+        if scope is not self.scope or self._left < self._bounds.direct_size or size > MAX_DIRECT_BYTES:
+            return
+        if self.cycle.body:
+            body.add(bytes(self.cycle.body))
+            self.cycle.body.clear()
+        if body.open_space():
+            self._body = body
+
+    def get_buffer(self) -> memoryview:
+        """Where the transport is to put what it receives next."""
+        if self._body is None:
+            return self._head
+        return self._body.space(self._left) if self._body.is_open else self._head[: self._left]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was received. What comes after an application has let go of its body is not wanted."""
+        if self._body is None:
+            self.data_received(bytes(self._head[:nbytes]))
+            return
+        if self._body.is_open:
+            self._body.filled(nbytes)
+        self._left -= nbytes
+        if self._left:
+            self.cycle.message_event.set()
+        else:
+            self._body = None
+            self.parser = _parser(self)  # which has not seen the end of the body
+            self.on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         """Count what is not body; end a connection that sends too much of it."""
@@ -132,7 +190,8 @@ class Connection(HttpToolsProtocol):
         _stop(self._head_timer)
         self._head_timer = None
         self._crowd.work(self)
-        self.scope["state"]["peer"] = self.peer
+        self.scope["state"].update(peer=self.peer, pour=self.pour)
+        self._left = _announced(self.headers)
         super().on_headers_complete()
         if len(self.pipeline) > self._bounds.pipelined:
             raise _Excess
@@ -140,11 +199,12 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Take body off the count, with what framing in small chunks adds to it; it earns nothing for later."""
         self._excess = max(0, self._excess - _FRAMING * len(body))
+        self._left -= len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Begin anew with the next request."""
-        self._excess = 0
+        self._excess = self._left = 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -183,6 +243,56 @@ class Connection(HttpToolsProtocol):
     def _close(self, why: Closing) -> None:
         self._crowd.close(why)
         self.transport.abort()
+
+
+class Intake(asyncio.BufferedProtocol):
+    """A connection as its transport sees it: one that says where to receive, which the base class of it is not."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """As `Connection` has it."""
+        self._connection.connection_made(cast(asyncio.Transport, transport))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As `Connection` has it."""
+        self._connection.connection_lost(exc)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """As `Connection` has it."""
+        return self._connection.get_buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """As `Connection` has it."""
+        self._connection.buffer_updated(nbytes)
+
+    def eof_received(self) -> None:
+        """As `Connection` has it."""
+        self._connection.eof_received()
+
+    def pause_writing(self) -> None:
+        """As `Connection` has it."""
+        self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        """As `Connection` has it."""
+        self._connection.resume_writing()
+
+
+def _announced(headers: list[tuple[bytes, bytes]]) -> int:
+    """The length of a body, where nothing else says where it ends."""
+    found = dict(headers)
+    if b"transfer-encoding" in found or b"upgrade" in found:
+        return 0
+    return int(found.get(b"content-length", b"0"))
+
+
+def _parser(connection: Connection) -> httptools.HttpRequestParser:
+    """One as the base class makes it."""
+    parser = httptools.HttpRequestParser(connection)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
 
 
 def _stop(timer: asyncio.TimerHandle | None) -> None:

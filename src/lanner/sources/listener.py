@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from lanner.sources.auth import DENIALS, IPV6_SITE, Denial, Network, Peer, address_of, is_within
 from lanner.sources.base import SourceError
-from lanner.sources.connection import Bounds, Connection
+from lanner.sources.connection import HEAD_BYTES, Bounds, Connection, Intake
 from lanner.sources.crowd import Closing, ConnectionStats, Crowd, Rank
 from lanner.sources.tls import Tls
 
@@ -108,6 +108,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self.bounds = bounds
         self.crowd = Crowd(min(bounds.connections, _descriptors() // 2), bounds.of_site, stats)
+        self._head = memoryview(bytearray(HEAD_BYTES))
         self._tls = tls
         self._networks = networks
         self._named = tuple(network for network in networks if network.prefixlen > IPV6_SITE)
@@ -169,7 +170,7 @@ class Server(uvicorn.Server):
     def _admit(self, accepted: socket.socket, host: str) -> None:
         address = address_of(host)
         peer = Peer(address, is_named=is_within(address, self._named))
-        connection = Connection(self.config, self.server_state, self.crowd, self.bounds, peer)
+        connection = Connection(self.config, self.server_state, self.crowd, self.bounds, peer, head=self._head)
         is_stranger = bool(self._networks) and not is_within(address, self._networks)
         if self.crowd.enter(connection, peer.site, Rank.STRANGER if is_stranger else Rank.GUEST):
             connection.opening = asyncio.get_running_loop().create_task(self._open(connection, accepted))
@@ -183,7 +184,7 @@ class Server(uvicorn.Server):
             context = self._tls.get() if self._tls else None
             connection.generation = self._tls.changes if self._tls else 0
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: connection,
+                lambda: Intake(connection),
                 accepted,
                 ssl=context,
                 ssl_handshake_timeout=timeout_s,

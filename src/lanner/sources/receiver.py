@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -20,6 +19,7 @@ from lanner.sources.base import MIB, Delivery, Framing, Handler, Limits, NotStor
 from lanner.sources.connection import Bounds
 from lanner.sources.crowd import ConnectionStats
 from lanner.sources.refusals import Refusals
+from lanner.sources.room import Body, NoRoom, Room
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -110,6 +110,12 @@ class _Refused(Exception):
         self.refusal = refusal
 
 
+def _refusal_of(error: _Refused | NoRoom) -> Refusal:
+    if isinstance(error, _Refused):
+        return error.refusal
+    return Refusal.BUSY if error.is_for_now else Refusal.TOO_LARGE
+
+
 class Receiver:
     """Takes posts of audit events at one path; other paths go to the applications in `extra`, or are not found.
 
@@ -143,7 +149,8 @@ class Receiver:
         self._refusals = refusals or Refusals(_unsaid, _unsaid)
         self._extra = dict(extra or {})
         self.stats = stats or WebhookStats()
-        self._room = _Room(limits.max_batch_size, self._bounds, self.stats)
+        bounds = self._bounds
+        self._room = Room(limits.max_batch_size, bounds.in_flight_bytes, bounds.posts, self.stats)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -159,9 +166,10 @@ class Receiver:
             self.stats.refused[denied.denial] += 1
             self._refusals.denied(peer, _told(denied))
             await _answer(send, FORBIDDEN if denied.denial.is_known else UNAUTHORIZED)
-        except _Refused as refused:
-            self.stats.refused[refused.refusal] += 1
-            if answer := ANSWERS.get(refused.refusal):
+        except (_Refused, NoRoom) as error:
+            refusal = _refusal_of(error)
+            self.stats.refused[refusal] += 1
+            if answer := ANSWERS.get(refusal):
                 self._refusals.refused(peer, answer.reason)
                 await _answer(send, answer)
         else:
@@ -174,20 +182,23 @@ class Receiver:
 
     async def _post(self, scope: Scope, receive: Receive, peer: Peer) -> None:
         is_gzip = self._check(scope, peer)
-        with self._room.post(), self._room.body(peer) as body:
-            await self._collect(receive, body)
+        site = peer.site
+        with self._room.post(), Body(self._room, site) as body:
+            await self._collect(scope, receive, body)
             size = body.size
             if not is_gzip:
                 await self._deliver(body, scope, size)
                 return
-            with self._room.body(peer) as plain:
+            with Body(self._room, site) as plain:
                 await _decompress(body, plain)
                 await self._deliver(plain, scope, size)
 
-    async def _collect(self, receive: Receive, body: _Body) -> None:
+    async def _collect(self, scope: Scope, receive: Receive, body: Body) -> None:
         """Receive a body, as long as it does not come too slowly."""
         bounds, is_more = self._bounds, True
         began = asyncio.get_running_loop().time()
+        if pour := scope.get("state", {}).get("pour"):
+            pour(scope, body)
         while is_more:
             allowed_s = min(bounds.body_s, bounds.body_grace_s + body.size / bounds.body_rate)
             try:
@@ -199,13 +210,15 @@ class Receiver:
                 raise _Refused(Refusal.DISCONNECTED)
             if part := message.get("body", b""):
                 body.add(part)
+            else:
+                body.check()
             is_more = message.get("more_body", False)
 
-    async def _deliver(self, body: _Body, scope: Scope, size: int) -> None:
+    async def _deliver(self, body: Body, scope: Scope, size: int) -> None:
         host, port = scope["client"] or ("", 0)
         origin = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
-            await self._handle(Delivery(body.join(), Framing.BODY, origin, size=size))
+            await self._handle(Delivery(body.whole(), Framing.BODY, origin, size=size))
         except RejectedDelivery:
             raise _Refused(Refusal.REJECTED) from None
         except NotStored:
@@ -232,7 +245,7 @@ class Receiver:
             raise _Refused(Refusal.ENCODING)
         # Announced bytes are only compared, not set aside: a peer that announces much and sends nothing must not
         # keep others out.
-        self._room.body(peer).admit(int(headers.get(b"content-length", b"0")))
+        self._room.check(peer.site, 0, int(headers.get(b"content-length", b"0")))
         return encoding == b"gzip"
 
 
@@ -253,84 +266,14 @@ def _told(denied: Denied) -> str:
     return f"{DENIALS[denied.denial]}{names}"
 
 
-class _Room:
-    """What is held of posts: in all, and of each site, so that one alone cannot take all."""
-
-    def __init__(self, max_body: int, bounds: Bounds, stats: WebhookStats) -> None:
-        self.max_body = max_body
-        self.max_bytes = max(bounds.in_flight_bytes, max_body)
-        self.max_of_site = max(self.max_bytes * 3 // 4, max_body)
-        self.of_sites: Counter[Hashable] = Counter()
-        self.stats = stats
-        self._max_posts = bounds.posts
-        self._posts = 0
-
-    @contextmanager
-    def post(self) -> Iterator[None]:
-        """Count one for as long as it is received and evaluated."""
-        if self._posts >= self._max_posts:
-            raise _Refused(Refusal.BUSY)
-        self._posts += 1
-        try:
-            yield
-        finally:
-            self._posts -= 1
-
-    def body(self, peer: Peer) -> _Body:
-        """An empty body."""
-        return _Body(self, peer.site)
-
-
-class _Body:
-    """The parts of one body, counted as in flight while they are held."""
-
-    def __init__(self, room: _Room, site: Hashable) -> None:
-        self._room = room
-        self._site = site
-        self.parts: list[bytes] = []
-        self.size = 0
-
-    def __enter__(self) -> _Body:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        room = self._room
-        room.stats.in_flight_bytes -= self.size
-        room.of_sites[self._site] -= self.size
-        if not room.of_sites[self._site]:
-            del room.of_sites[self._site]
-
-    def admit(self, more: int) -> None:
-        """Refuse bytes that there is no room for."""
-        room = self._room
-        if self.size + more > room.max_body:
-            raise _Refused(Refusal.TOO_LARGE)
-        is_full = room.stats.in_flight_bytes + more > room.max_bytes
-        if is_full or room.of_sites[self._site] + more > room.max_of_site:
-            raise _Refused(Refusal.BUSY)
-
-    def add(self, part: bytes) -> None:
-        """Take a part."""
-        self.admit(len(part))
-        self.parts.append(part)
-        self.size += len(part)
-        self._room.stats.in_flight_bytes += len(part)
-        self._room.of_sites[self._site] += len(part)
-
-    def join(self) -> bytes:
-        """The whole body; its parts are let go of."""
-        parts, self.parts = self.parts, []
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-async def _decompress(body: _Body, plain: _Body) -> None:
+async def _decompress(body: Body, plain: Body) -> None:
     """Decompress outside of the event loop, in steps, so that no bound is passed by much.
 
     One gzip member is all that is taken: thousands of empty ones in a row would cost far more time than bytes.
     """
     inflater = zlib.decompressobj(_GZIP_WINDOW)
-    for part in body.parts:
-        rest, is_full = part, True
+    for compressed in body.pieces():
+        rest, is_full = compressed, True
         while rest or is_full:
             try:
                 piece = await asyncio.to_thread(inflater.decompress, rest, _GZIP_STEP)

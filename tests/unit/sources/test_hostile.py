@@ -18,6 +18,8 @@ from lanner.sources.webhook import WebhookOptions, WebhookSource
 from tests.unit.sources.clients import BODY, Keep, head, request, run, running, send, until
 
 LOCAL = WebhookOptions(port=0)
+
+pytestmark = pytest.mark.usefixtures("intake")
 SHORT = 0.1
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]

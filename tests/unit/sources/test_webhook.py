@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ JSON = {"content-type": "application/json"}
 BODY = b'{"kind":"EventList","items":[]}\n'
 LOCAL = WebhookOptions(port=0)
 
+pytestmark = pytest.mark.usefixtures("intake")
+
 Client = Callable[[WebhookSource, httpx.AsyncClient], Awaitable[None]]
 
 
@@ -35,7 +38,7 @@ class Keep:
         self._error = error
 
     async def __call__(self, delivery: Delivery) -> None:
-        self.deliveries.append(delivery)
+        self.deliveries.append(replace(delivery, payload=bytes(delivery.payload)))  # its memory is used again
         if self._error:
             raise self._error
 
@@ -285,6 +288,71 @@ def test_a_body_in_chunks_beyond_the_limit_is_refused() -> None:
 
 def test_a_body_of_exactly_the_limit_is_taken() -> None:
     assert post(b"x" * 1000, source=WebhookSource(LOCAL, Limits(max_batch_size=1000))).status_code == 200
+
+
+@pytest.mark.parametrize("cut", [1, 200, 70_000])
+def test_long_bodies_on_one_connection_are_told_apart_wherever_they_are_cut(cut: int) -> None:
+    bodies = [b"[%s]" % (letter * size) for letter, size in ((b"a", 300_000), (b"b", 5), (b"c", 1_200_000))]
+    sent = b"".join(head(len(body)) + body for body in bodies)
+    keep = Keep()
+
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        assert source.address is not None
+        reader, writer = await asyncio.open_connection("127.0.0.1", source.address[1])
+        for part in (sent[:cut], sent[cut:-1], sent[-1:]):
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0)
+        for _ in bodies:
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.close()
+
+    source = WebhookSource(LOCAL)
+    with_source(source, keep, client)
+    assert [delivery.payload for delivery in keep.deliveries] == bodies
+    assert source.stats.in_flight_bytes == 0
+
+
+def test_a_long_body_is_delivered_where_it_was_received() -> None:
+    payloads: list[object] = []
+
+    async def handle(delivery: Delivery) -> None:
+        payloads.append(delivery.payload)
+        assert bytes(delivery.payload) == b"x" * 1_000_000
+
+    assert post(b"x" * 1_000_000, handle=handle).status_code == 200
+    assert [type(payload) for payload in payloads] == [memoryview]
+
+
+def test_bodies_that_come_at_the_same_time_are_kept_apart() -> None:
+    bodies = [b"[%d,%s]" % (number, b"%d" % number * 300_000) for number in range(6)]
+    keep = Keep()
+
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        answers = await asyncio.gather(*[http.post("/k8s-audit", content=body, headers=JSON) for body in bodies])
+        assert [answer.status_code for answer in answers] == [200] * len(bodies)
+
+    with_source(WebhookSource(LOCAL), keep, client)
+    assert sorted(bytes(delivery.payload) for delivery in keep.deliveries) == bodies
+
+
+def test_a_body_that_breaks_off_far_in_is_not_delivered_and_its_memory_serves_the_next() -> None:
+    whole = b"[%s]" % (b"x" * 2_000_000)
+    keep = Keep()
+
+    async def client(source: WebhookSource, http: httpx.AsyncClient) -> None:
+        assert source.address is not None
+        for _ in range(3):
+            _, writer = await asyncio.open_connection("127.0.0.1", source.address[1])
+            writer.write(head(len(whole)) + whole[:-1])
+            await writer.drain()
+            writer.transport.abort()
+            assert (await http.post("/k8s-audit", content=BODY * 10_000, headers=JSON)).status_code == 200
+
+    source = WebhookSource(LOCAL)
+    with_source(source, keep, client)
+    assert [delivery.payload for delivery in keep.deliveries] == [BODY * 10_000] * 3
+    assert source.stats.in_flight_bytes == 0
 
 
 def test_a_body_that_comes_too_slowly_is_refused() -> None:
