@@ -17,7 +17,7 @@ from lanner.sources.base import MIB
 from lanner.sources.crowd import Closing, Crowd, Rank
 from lanner.sources.room import MAX_DIRECT_BYTES, Body
 
-HEAD_BYTES = 64 * 1024
+HEAD_BYTES = 16 * 1024
 """What is read at a time of what the parser is to see."""
 
 _FRAMING = 8  # a chunk of one byte comes with five more
@@ -193,6 +193,8 @@ class Connection(HttpToolsProtocol):
         self.scope["state"].update(peer=self.peer, pour=self.pour)
         self._left = _announced(self.headers)
         super().on_headers_complete()
+        if self._left >= self._bounds.direct_size:
+            self.flow.pause_reading()  # until it is known where to, or the application asks for it
         if len(self.pipeline) > self._bounds.pipelined:
             raise _Excess
 

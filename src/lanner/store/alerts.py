@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -23,8 +24,8 @@ ROW_BYTES = 160
 MAX_READ_BYTES = 8 * 1024 * 1024
 """What is read at a time, about; a single alert may be larger."""
 
-_CHUNKS = (64, 16, 4, 1)
-"""How many rows a statement inserts: few numbers, so that a database prepares few statements."""
+_MAX_ROWS = 64
+"""How many rows a statement inserts at most: as many statements are prepared in time, and kept."""
 
 _COLUMNS = ("seq", "identity", "time", "stored", "rule", "priority", "source", "total", "body")
 _MAX_INTEGER = 2**63 - 1
@@ -156,17 +157,15 @@ def _insert(connection: Connection, placeholder: str, rows: Sequence[tuple[Any, 
 
     Several rows a statement: between two steps of a statement, a thread waits for its turn.
     """
-    inserted = at = 0
-    for size in _CHUNKS:
-        while len(rows) - at >= size:
-            chunk = rows[at : at + size]
-            values = tuple(value for row in chunk for value in row)
-            inserted += connection.exec_driver_sql(_statement(placeholder, size), values).rowcount
-            at += size
+    inserted = 0
+    for at in range(0, len(rows), _MAX_ROWS):
+        chunk = rows[at : at + _MAX_ROWS]
+        statement = _statement(placeholder, len(chunk))
+        inserted += connection.exec_driver_sql(statement, tuple(chain.from_iterable(chunk))).rowcount
     return inserted
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2 * _MAX_ROWS)
 def _statement(placeholder: str, rows: int) -> str:
     row = f"({', '.join([placeholder] * len(_COLUMNS))})"
     names = ", ".join(_COLUMNS)

@@ -6,13 +6,14 @@ Nothing is kept open over a fork: a process opens what it uses.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import create_engine, event, inspect, select, text, update
 from sqlalchemy.engine import URL, Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from lanner.store import tables
 from lanner.store.errors import StoreError
@@ -21,11 +22,13 @@ BUSY_S = 5.0
 """How long to wait for others that write, and for a server that does not answer."""
 
 _CACHE_KIB = 16 * 1024
-_WAL_PAGES = 4000
+_WAL_PAGES = 2000
 _WAL_BYTES = 64 * 1024 * 1024
+_PAGE_BYTES = 8192
 _READS = "lanner_reads"
 _WRITERS = 0x6C616E6E
 """The number of the lock, among those that applications agree on in PostgreSQL, which serialises writers."""
+_LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 
 
 class Database:
@@ -47,6 +50,8 @@ class Database:
         except ModuleNotFoundError as error:
             raise StoreError("PostgreSQL needs a library", "pip install 'lanner[postgres]'") from error
         self._reader = self._engine.execution_options(**{_READS: True})
+        self._writer: Connection | None = None
+        self._turn = threading.Lock()
 
     @property
     def placeholder(self) -> str:
@@ -60,13 +65,18 @@ class Database:
         Raises:
             StoreError: It is not, or it is not known to be.
         """
-        try:
-            with self._engine.begin() as connection:
-                if self.is_shared:
-                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS})
-                yield connection
-        except SQLAlchemyError as error:
-            raise StoreError.of(error) from error
+        with self._turn:
+            try:
+                connection = self._begun()
+                try:
+                    yield connection
+                except BaseException:
+                    connection.rollback()
+                    raise
+                connection.commit()
+            except SQLAlchemyError as error:
+                self._let_go()
+                raise StoreError.of(error) from error
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -126,7 +136,31 @@ class Database:
 
     def close(self) -> None:
         """Close what is open."""
+        with self._turn:
+            self._let_go()
         self._engine.dispose()
+
+    def _begun(self) -> Connection:
+        """The connection that is kept to write by, with a transaction begun."""
+        is_new = self._writer is None
+        try:
+            if self._writer is None:
+                self._writer = self._engine.connect()
+            self._writer.begin()
+            if self.is_shared:
+                self._writer.execute(_LOCK, {"key": _WRITERS})
+        except DBAPIError as error:
+            self._let_go()
+            if is_new or not error.connection_invalidated:
+                raise
+            return self._begun()  # the server was started again since the last time
+        return self._writer
+
+    def _let_go(self) -> None:
+        if self._writer is not None:
+            with suppress(SQLAlchemyError):
+                self._writer.close()
+            self._writer = None
 
     @staticmethod
     def _shared(url: URL) -> Engine:
@@ -142,6 +176,7 @@ class Database:
         def connected(connection: sqlite3.Connection, record: Any) -> None:
             connection.isolation_level = None  # Python's own transactions would begin too late
             for pragma in (
+                f"page_size={_PAGE_BYTES}",  # of a new file; half as many writes as with those that are usual
                 "journal_mode=WAL",
                 f"synchronous={'OFF' if is_temporary else 'FULL'}",
                 f"cache_size=-{_CACHE_KIB}",
