@@ -1,9 +1,12 @@
 """Fixtures for all tests."""
 
 import os
+import shutil
+import subprocess
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -34,6 +37,26 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the expected files of golden tests")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what cannot be tested on this machine, whatever is installed."""
+    mounting = [item for item in items if item.get_closest_marker("mounts")]
+    if mounting and not can_mount():
+        config.hook.pytest_deselected(items=mounting)
+        items[:] = [item for item in items if item not in mounting]
+
+
+def can_mount() -> bool:
+    """Whether file systems can be mounted."""
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    if not mount or not umount:
+        return False
+    with TemporaryDirectory() as folder:
+        if subprocess.run([mount, "-t", "tmpfs", "none", folder], capture_output=True, check=False).returncode:
+            return False
+        subprocess.run([umount, folder], check=True)
+    return True
 
 
 @pytest.hookimpl(wrapper=True)
