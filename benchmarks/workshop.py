@@ -38,8 +38,8 @@ class Scale:
         trials: Runs to find out how a recording is decoded fastest.
         bulk_bytes: What a file job reads, for cases on the recording.
         other_bytes: The same for other cases.
-        posted: Events that a webhook job posts, at least: as many as a file job reads, so that what a process costs once
-            weighs the same in both; for batches of one, a tenth.
+        posted: Events that a webhook job posts, at least: as many as a file job reads, so that what a process costs
+            once weighs the same in both; for batches of one, a tenth.
         paced: Events of a latency measurement.
         resident: Events of a memory measurement.
         resident_first: How many of them count as the start.
