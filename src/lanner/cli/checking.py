@@ -9,8 +9,8 @@ import click
 
 from lanner.cli.messages import Console, ExitCode
 from lanner.diagnostics.render import printable
+from lanner.server.facts import warnings_of
 from lanner.server.plan import Plan, SourcePlan
-from lanner.server.station import warnings_of
 from lanner.sources.base import SourceError, reason_of
 from lanner.sources.plugin import Finding
 

@@ -23,17 +23,18 @@ from lanner.cli.planning import Planner, Wishes
 from lanner.cli.screens import Figures, screen_for, watched
 from lanner.cli.settings import Settings
 from lanner.cli.summary import close, tell_undelivered
+from lanner.server.facts import labels, warnings_of
 from lanner.server.plan import PlanError
-from lanner.server.station import Station, labels, warnings_of
+from lanner.server.station import Station
 from lanner.server.workers import MAX_DEATHS, run_workers
 from lanner.sources.base import SourceError
 from lanner.store.errors import StoreError
 
 if TYPE_CHECKING:
     from lanner.outputs.screen import Screen
+    from lanner.server.facts import Ending
     from lanner.server.plan import Plan
     from lanner.server.snapshot import Snapshot
-    from lanner.server.station import Ending
 
 _COLLECTIONS = (20_000, 20, 20)
 """When unreachable cycles are looked for: posts come and go by thousands of objects, of which none is in a cycle."""

@@ -20,12 +20,12 @@ import uvloop
 
 from lanner.engine.alert import Alert, Finding
 from lanner.engine.stats import Stats
+from lanner.server.facts import labels, rss_bytes, warnings_of
 from lanner.server.internal import not_stored
 from lanner.server.keeper import Deliverer, Keeper
 from lanner.server.office import VIGIL_MEMORY, Office, Reserved
 from lanner.server.plan import Plan
 from lanner.server.snapshot import Snapshot
-from lanner.server.station import labels, rss_bytes, warnings_of
 from lanner.server.worker import REPORT_S, Report, Unstored, leave_signals
 from lanner.sources.base import SourceError
 from lanner.store.errors import StoreError

@@ -29,3 +29,8 @@ class Metric:
     labels: str
     description: str
     samples: Callable[[Snapshot], Iterable[Sample]]
+
+
+def one(value: Callable[[Snapshot], float]) -> Callable[[Snapshot], Iterable[Sample]]:
+    """The values of a metric that has one, without labels."""
+    return lambda snapshot: [({}, value(snapshot))]

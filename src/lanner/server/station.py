@@ -4,29 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import resource
 import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 from lanner.engine.alert import Alert, Finding
-from lanner.engine.engine import Engine
 from lanner.engine.stats import Stats
 from lanner.server.endpoints import endpoints
-from lanner.server.internal import not_stored, reload_refused, source_failed, unsafe
+from lanner.server.facts import (
+    Ending,
+    check_store,
+    cpu_s,
+    in_memory,
+    labels,
+    rss_bytes,
+    say_started,
+    undelivered_of,
+    warnings_of,
+    words_of,
+)
+from lanner.server.internal import not_stored, reload_refused, unsafe
 from lanner.server.keeper import Deliverer, Keeper
 from lanner.server.office import VIGIL_MEMORY, Office
-from lanner.server.pipeline import Pipeline
-from lanner.server.plan import Hooks, Plan, PlanError, SourcePlan
-from lanner.server.snapshot import Reloads, RuleLabels, Snapshot, SourceCounts, Status
+from lanner.server.plan import Hooks, Plan, SourcePlan
+from lanner.server.reservations import see_addresses
+from lanner.server.runner import Runner, Surroundings
+from lanner.server.snapshot import Reloads, Snapshot, Status
 from lanner.server.systemd import notify, notify_reloading, watchdog_s
-from lanner.server.troubles import Troubles
-from lanner.sources.base import SourceError, reason_of
-from lanner.sources.listener import bind
-from lanner.sources.plugin import Checkpoint, Context, Start, Trouble
+from lanner.sources.base import SourceError
+from lanner.sources.plugin import Context
 from lanner.sources.receiver import ASGIApp, WebhookStats
 from lanner.store.errors import StoreError
 from lanner.store.place import Place, held
@@ -36,32 +45,6 @@ from lanner.vigil.beacon import Beacon
 _LOG = logging.getLogger(__name__)
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-MIN_PAUSE_S = 0.5
-MAX_PAUSE_S = 60.0
-"""How long a source that failed rests: the first time, and at most; each time is twice as long as the last."""
-
-LONG_LIFE_S = 60.0
-"""A source that has run so long did not fail from how it was started: its next pause is the shortest again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a run ended.
-
-    Attributes:
-        stats: What was counted.
-        stopped: The signal that asked to end, or None.
-        undelivered: Alerts that outputs did not get, by name of the output.
-        restarted: How many workers were started in place of others.
-        is_given_up: Whether workers died again and again.
-    """
-
-    stats: Stats
-    stopped: signal.Signals | None = None
-    undelivered: Mapping[str, int] = field(default_factory=dict)
-    restarted: int = 0
-    is_given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +62,6 @@ class Shared:
     place: Place
     pass_on: Callable[[Sequence[Finding]], None]
     wake: Callable[[], None]
-
-
-@dataclass(slots=True, eq=False)
-class _Running:
-    """A source that runs."""
-
-    plan: SourcePlan
-    pipeline: Pipeline
-    stats: WebhookStats
-    troubles: Troubles
-    checkpoint: Checkpoint
-    start: Start
-    task: asyncio.Task[None] | None = None
-    has_run: bool = False
 
 
 class Station:
@@ -130,7 +99,7 @@ class Station:
         self._keeping: Keeper | None = None
         self._deliverer: Deliverer | None = None
         self._lock = asyncio.Lock()
-        self._sources: dict[str, _Running] = {}
+        self._sources: dict[str, Runner] = {}
         self._past = Stats()
         self._internal: Counter[str] = Counter()
         self._reloads = Reloads()
@@ -203,14 +172,9 @@ class Station:
         stats = Stats()
         stats.add(self._past)
         sources = {}
-        for name, running in self._sources.items():
-            stats.add(running.pipeline.engine.stats)
-            counts = sources[name] = running.pipeline.counts
-            counts.refused = running.stats.refused.copy()  # type: ignore[assignment]  # its keys are texts
-            counts.why_stuck = running.troubles.last(Trouble.STUCK)
-            counts.in_flight_bytes = running.stats.in_flight_bytes
-            counts.connections = running.stats.connections.open
-            counts.closed = running.stats.connections.closed.copy()  # type: ignore[assignment]  # as above
+        for name, runner in self._sources.items():
+            stats.add(runner.pipeline.engine.stats)
+            sources[name] = runner.look()
         return Snapshot(
             started_ns=self._started_ns,
             stats=stats,
@@ -223,7 +187,7 @@ class Station:
             internal=dict(self._internal),
             warnings=warnings_of(self._plan),
             is_stopping=self._over.is_set(),
-            cpu_s=_cpu_s(),
+            cpu_s=cpu_s(),
             rss_bytes=rss_bytes(),
         )
 
@@ -290,35 +254,12 @@ class Station:
                 _LOG.warning("%s", in_memory(place))
                 self._raise(unsafe("store", in_memory(place)))
 
-    def _begin(self, plan: SourcePlan) -> None:
-        before = self._sources.get(plan.name)
-        counts = before.pipeline.counts if before else SourceCounts()
-        counts.status = Status.STARTING
-        pipeline = Pipeline(_engine(plan), self._keeper, self._lock, counts=counts)
-        running = _Running(
-            plan,
-            pipeline,
-            before.stats if before else WebhookStats(),
-            before.troubles if before else Troubles(plan.name, counts.troubles, self._raise),
-            before.checkpoint if before else self._keeper.checkpoint(plan.name),
-            Start.KEPT if before else plan.start,
-        )
-        self._sources[plan.name] = running
-        running.task = asyncio.get_running_loop().create_task(self._keep(running))
-
     async def _end(self) -> None:
-        await asyncio.gather(*(self._leave(running) for running in self._sources.values()))
+        await asyncio.gather(*(runner.leave() for runner in self._sources.values()))
         await self._office.close()
         if self._deliverer:
             await asyncio.to_thread(self._deliverer.close)
         await asyncio.to_thread(self._keeper.close)
-
-    async def _leave(self, running: _Running) -> None:
-        """End a source; what it has received is evaluated first."""
-        if running.task:
-            running.task.cancel()
-            await asyncio.wait([running.task])
-        running.troubles.flush()
 
     def _ending(self) -> Ending:
         found = self.snapshot()
@@ -326,59 +267,39 @@ class Station:
 
     # Sources
 
-    async def _keep(self, running: _Running) -> None:
-        """Run a source until it ends; when it fails, start it again after a pause."""
-        counts, pause_s = running.pipeline.counts, 0.0
-        while True:
-            began = time.monotonic()
-            try:
-                await running.plan.open(self._hooks(running)).run(self._beacon.watched(running.pipeline.handle))
-            except Exception as error:  # a source may be anybody's: what it failed from must not end the others
-                if self._is_fatal(running, error):
-                    self._error = error
-                    self.stop()
-                    return
-                lived_s = time.monotonic() - began
-                pause_s = MIN_PAUSE_S if lived_s >= LONG_LIFE_S else min(MAX_PAUSE_S, pause_s * 2) or MIN_PAUSE_S
-                self._say_failed(running, error, pause_s)
-            else:
-                counts.status = Status.ENDED
-                self._stop_if_all_ended()
-                return
-            counts.status = Status.WAITING
-            await asyncio.sleep(pause_s)
-            counts.restarts += 1
+    def _begin(self, plan: SourcePlan) -> None:
+        around = Surroundings(
+            keeper=self._keeper,
+            lock=self._lock,
+            beacon=self._beacon,
+            raise_alert=self._raise,
+            on_started=self._started,
+            on_ended=self._stop_if_all_ended,
+            is_fatal=self._is_fatal,
+            hooks=partial(self._hooks, plan),
+        )
+        runner = Runner(plan, around, self._sources.get(plan.name))
+        self._sources[plan.name] = runner
+        runner.begin()
 
     def _stop_if_all_ended(self) -> None:
-        if all(each.pipeline.counts.status is Status.ENDED for each in self._sources.values()):
+        if all(each.counts.status is Status.ENDED for each in self._sources.values()):
             self.stop()
 
-    def _is_fatal(self, running: _Running, error: Exception) -> bool:
+    def _is_fatal(self, runner: Runner, error: Exception) -> bool:
         """Whether the run ends with this: its only source could not even start, so that there is nothing to do."""
-        return isinstance(error, SourceError) and len(self._sources) == 1 and not running.has_run and not self._is_ready
+        if isinstance(error, SourceError) and len(self._sources) == 1 and not runner.has_run and not self._is_ready:
+            self._error = error
+            self.stop()
+        return self._error is error
 
-    def _say_failed(self, running: _Running, error: Exception, pause_s: float) -> None:
-        name, reason = running.plan.name, words_of(error)
-        fields = {"source": name, "reason": reason, "pause_s": pause_s, "help": getattr(error, "help", None)}
-        _LOG.error("%s", f"source `{name}`: {reason}; it starts again in {pause_s:g} s", extra={"fields": fields})
-        self._raise(source_failed(name, reason, pause_s))
+    def _started(self, name: str, text: str, url: str) -> None:
+        self._on_started(name, text, url)
+        self._tell_ready()
 
-    def _hooks(self, running: _Running) -> Hooks:
-        def started(text: str, url: str) -> None:
-            running.has_run, running.start = True, Start.KEPT
-            running.pipeline.counts.status = Status.RUNNING
-            self._on_started(running.plan.name, text, url)
-            self._tell_ready()
-
-        at = self._shared.addresses[running.plan.name] if self._shared else None
-        context = Context(
-            name=running.plan.name,
-            checkpoint=running.checkpoint,
-            start=running.start,
-            started=started,
-            tell=running.troubles.tell,
-        )
-        return Hooks(context, self._extra(running.plan), running.stats, at)
+    def _hooks(self, plan: SourcePlan, context: Context, stats: WebhookStats) -> Hooks:
+        at = self._shared.addresses[plan.name] if self._shared else None
+        return Hooks(context, self._extra(plan), stats, at)
 
     def _extra(self, plan: SourcePlan) -> Mapping[str, ASGIApp]:
         """Health and metrics, when they are served at the first source's port."""
@@ -432,41 +353,29 @@ class Station:
             StoreError: The store does not answer.
         """
         check_store(self._plan, plan)
-        self._check_addresses(plan)
+        running = [runner.plan.webhook for runner in self._sources.values() if runner.plan.webhook]
+        see_addresses(plan, running)
         await self._office.adopt(plan)
         wanted = {source.name: source for source in plan.sources}
         old, self._plan = self._plan, plan
         if self._deliverer:
             await self._deliverer.adopt(plan.routes)
         async with self._lock:
-            for name, running in self._sources.items():
+            for name, runner in self._sources.items():
                 if (source := wanted.get(name)) is not None:
-                    self._past.add(running.pipeline.engine.take_stats())
-                    running.pipeline.engine = _engine(source)
-        for name, running in [*self._sources.items()]:
-            if name not in wanted or wanted[name].made_of != running.plan.made_of:
-                await self._leave(running)
-                self._past.add(running.pipeline.engine.take_stats())
+                    self._past.add(runner.exchange_rules(source))
+        for name, runner in [*self._sources.items()]:
+            if name not in wanted or wanted[name].made_of != runner.plan.made_of:
+                await runner.leave()
+                self._past.add(runner.pipeline.engine.take_stats())
                 if name not in wanted:
                     del self._sources[name]
             else:
-                running.plan = wanted.pop(name)
+                runner.plan = wanted.pop(name)
         for source in wanted.values():
             self._begin(source)
         self._warn(tuple(warning for warning in warnings_of(plan) if warning not in warnings_of(old)))
         self._stop_if_all_ended()
-
-    def _check_addresses(self, plan: Plan) -> None:
-        """See that addresses are to be had which were not listened on before.
-
-        Raises:
-            SourceError: One is not.
-        """
-        running = [each.plan.webhook for each in self._sources.values() if each.plan.webhook]
-        listened = {(webhook.host, webhook.port) for webhook in running}
-        for source in plan.sources:
-            if source.webhook and (source.webhook.host, source.webhook.port) not in listened:
-                bind(source.webhook.host, source.webhook.port).close()
 
     # Alerts
 
@@ -483,68 +392,3 @@ class Station:
     def _gone(self) -> None:
         self._is_gone = True
         self.stop()
-
-
-def say_started(name: str, text: str, url: str) -> None:
-    """Say that a source takes events."""
-    _LOG.info("%s", text, extra={"fields": {"source": name, "url": url or None}})
-
-
-def labels(plan: Plan) -> dict[str, RuleLabels]:
-    """What metrics say of the rules of a plan, by name."""
-    return {
-        rule.name: RuleLabels(rule.priority, rule.source, tuple(rule.tags))
-        for source in plan.sources
-        for rule in source.rules.rules
-    }
-
-
-def warnings_of(plan: Plan) -> tuple[str, ...]:
-    """What is unsafe about a plan."""
-    found = [source.warning for source in plan.sources] + [plan.web.warning if plan.web else ""]
-    return tuple(text for text in found if text)
-
-
-def in_memory(place: Place) -> str:
-    """What is unsafe about a place in memory."""
-    return f"alerts are kept in memory, and lost when Lanner ends: {place.problem}"
-
-
-def undelivered_of(found: Snapshot) -> dict[str, int]:
-    """Alerts that outputs did not get, by name of the output."""
-    numbers = {route.name: sum(route.dropped.values()) + route.waiting for route in found.routes}
-    return {name: number for name, number in numbers.items() if number}
-
-
-def check_store(before: Plan, after: Plan) -> None:
-    """See that another plan keeps alerts as the one before.
-
-    Raises:
-        PlanError: It does not.
-    """
-    if before.store != after.store:
-        raise PlanError("`store` cannot change while Lanner runs", "start Lanner again")
-
-
-def _engine(plan: SourcePlan) -> Engine:
-    return Engine(plan.rules, identifies=True)
-
-
-def words_of(error: Exception) -> str:
-    """What is wrong, as messages say it."""
-    return str(error) if isinstance(error, (PlanError, SourceError, StoreError)) else reason_of(error)
-
-
-def _cpu_s() -> float:
-    """Processor time of this process and of those that it has waited for."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)
-
-
-def rss_bytes() -> int:
-    """Resident memory of this process."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError):
-        return 0

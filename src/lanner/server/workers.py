@@ -13,25 +13,19 @@ import logging
 import os
 import resource
 import signal
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 
 from lanner.engine.alert import Alert
 from lanner.server.account import Account, cpu_of
 from lanner.server.chores import Chore, taken_over
-from lanner.server.desk import Changed, Desktop, Note, Opened, ReaderGone, keep_desk
-from lanner.server.generation import MAX_DEATHS, Death, Generation, Slot, Watcher, end_of, start_process
-from lanner.server.internal import reload_refused, unsafe, worker_lost
-from lanner.server.office import Reserved
-from lanner.server.plan import Plan
-from lanner.server.snapshot import Reloads, Snapshot, SourceCounts
-from lanner.server.station import (
-    STOP_SIGNALS,
+from lanner.server.desk import Changed, Desktop, ReaderGone, keep_desk
+from lanner.server.deskprocess import DeskProcess
+from lanner.server.facts import (
     Ending,
     check_store,
     in_memory,
@@ -42,15 +36,17 @@ from lanner.server.station import (
     warnings_of,
     words_of,
 )
+from lanner.server.generation import MAX_DEATHS, Death, Generation, Slot, Watcher, start_process
+from lanner.server.internal import reload_refused, unsafe, worker_lost
+from lanner.server.plan import Plan
+from lanner.server.reservations import Reservations
+from lanner.server.snapshot import Reloads, Snapshot, SourceCounts
+from lanner.server.station import STOP_SIGNALS
 from lanner.server.systemd import notify, notify_reloading, watchdog_s
-from lanner.server.worker import PARENTS_SIGNALS, Job, Listening, Report, Unstored
-from lanner.sources.base import SourceError
-from lanner.sources.listener import reserve
-from lanner.sources.webhook import WebhookOptions
+from lanner.server.worker import PARENTS_SIGNALS, Job, Listening, Report
 from lanner.store.place import Place, held
 from lanner.store.store import begin_outputs
 from lanner.vigil.beacon import Beacon
-from lanner.vigil.sight import Sight
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,12 +55,6 @@ SNAPSHOT_S = 1.0
 
 WATCH_S = 0.2
 """How often somebody who watches is shown it."""
-
-DESK_START_S = 5.0
-"""How long another desk may take to begin before the one of before it ends all the same."""
-
-DESK_PAUSE_S = 1.0
-"""How long a desk that died stays away."""
 
 __all__ = ["MAX_DEATHS", "run_workers"]
 
@@ -112,7 +102,7 @@ class Supervisor:
         self._count = count
         self._versions = versions
         self._resources = ExitStack()
-        self._reserved: dict[tuple[str, int, int], tuple[str, int]] = {}
+        self._addresses = Reservations(self._resources)
         self._past = Account()
         self._internal: Counter[str] = Counter()
         self._reloads = Reloads()
@@ -127,11 +117,7 @@ class Supervisor:
         self._next: Generation | None = None
         self._starting: Generation | None = None
         self._leaving: list[Generation] = []
-        self._desk: tuple[ForkProcess, Connection] | None = None
-        self._leaving_desk: tuple[ForkProcess, Connection] | None = None
-        self._desk_at: float | None = 0.0
-        self._desk_report: Report | None = None
-        self._sight = Sight()
+        self._desk = DeskProcess(self._open_desk, lambda report: self._past.add(report, is_over=True))
         self._beacon = Beacon()
         self._said: set[str] = set()
         self._place: Place | None = None
@@ -144,9 +130,7 @@ class Supervisor:
     def __exit__(self, *raised: object) -> None:
         for generation in self._generations():
             generation.close()
-        if self._desk:
-            self._desk[0].kill()
-            self._clear_desk()
+        self._desk.kill()
         self._resources.close()
 
     def run(self, watch: Callable[[Snapshot], None] | None = None) -> Ending:
@@ -155,13 +139,13 @@ class Supervisor:
         self._place = self._resources.enter_context(held(store.place, may_fall_back=store.may_fall_back))
         with taken_over(PARENTS_SIGNALS) as signals:
             self._current = self._begin(self._plan)
-            self._reserve_web(self._plan)
-            self._start_desk()
+            self._addresses.of_web(self._plan)
+            self._desk.start()
             self._warn(warnings_of(self._plan))
             if self._place.problem:
                 _LOG.warning("%s", in_memory(self._place))
                 self._raise(unsafe("store", in_memory(self._place)))
-            chores = [Chore(SNAPSHOT_S, lambda: self._tell_desk(self.snapshot()))]
+            chores = [Chore(SNAPSHOT_S, lambda: self._desk.tell(self.snapshot()))]
             if watch is not None:
                 chores.append(Chore(WATCH_S, lambda: watch(self.snapshot())))
             if (sign_s := watchdog_s()) is not None:
@@ -170,7 +154,7 @@ class Supervisor:
                 self._wait(signals, min(chore.every_s for chore in chores))
                 for chore in chores:
                     chore.tick()
-            self._end_desk()
+            self._desk.end()
         if not self._has_reader:
             raise BrokenPipeError
         found = self.snapshot()
@@ -186,7 +170,7 @@ class Supervisor:
         )
         rss = rss_bytes()
         slots = [slot for generation in self._generations() for slot in generation.slots]
-        for report in (*(slot.report for slot in slots), self._desk_report):
+        for report in (*(slot.report for slot in slots), self._desk.report):
             if report:
                 sum_.add(report, is_over=False)
                 rss += report.rss_bytes
@@ -204,7 +188,7 @@ class Supervisor:
             worker_restarts=self._restarted + sum(generation.restarted for generation in self._generations()),
             cpu_s=sum(each.ru_utime + each.ru_stime for each in used) + sum(map(cpu_of, slots)),
             rss_bytes=rss,
-            sight=self._sight,
+            sight=self._desk.sight,
         )
 
     @property
@@ -236,7 +220,7 @@ class Supervisor:
         generations = self._generations()
         senders = {sender: generation for generation in generations for sender in generation.connections}
         dues = [due for generation in generations if (due := generation.due_s()) is not None]
-        desk = [self._desk[1]] if self._desk else []
+        desk = [connection] if (connection := self._desk.connection) else []
         for found in wait([signals, *desk, *senders], min([at_most_s, *dues])):
             if not isinstance(found, Connection):
                 self._obey(signal.Signals(os.read(signals, 1)[0]))
@@ -244,12 +228,11 @@ class Supervisor:
                 generation = senders[found]
                 if (slot := generation.connections.get(found)) is not None:
                     generation.receive(slot, found)
-            elif self._desk and found is self._desk[1]:
-                self._hear_desk()
+            elif found is self._desk.connection:
+                self._deal_with(self._desk.hear())
         for generation in self._generations():
             generation.tick()
-        if self._desk is None and self._desk_at is not None and time.monotonic() >= self._desk_at:
-            self._start_desk()
+        self._desk.tick()
 
     def _obey(self, number: signal.Signals) -> None:
         if number in STOP_SIGNALS:
@@ -257,8 +240,8 @@ class Supervisor:
             self._stop()
         elif number is signal.SIGHUP:
             self._reload()
-        elif number is signal.SIGUSR1 and self._desk and self._desk[0].pid:
-            os.kill(self._desk[0].pid, signal.SIGUSR1)  # it is there until it is waited for
+        elif number is signal.SIGUSR1:
+            self._desk.reopen()
 
     def _stop(self) -> None:
         if not self._is_stopping:
@@ -272,18 +255,15 @@ class Supervisor:
 
     def _begin(self, plan: Plan) -> Generation:
         begin_outputs(self._held_place, [route.name for route in plan.routes])  # before anything is stored for them
-        webhooks = _webhooks(plan)
-        taken = [(each.host, each.port) for each in webhooks.values()]
-        addresses = {name: self._reserve(*taken[at], taken[:at].count(taken[at])) for at, name in enumerate(webhooks)}
         generation = Generation(
-            Job(plan, addresses, self._beacon, self._held_place, self._wake),
+            Job(plan, self._addresses.of_sources(plan), self._beacon, self._held_place, self._wake),
             [Slot(number) for number in range(self._count)],
             Watcher(
                 on_ready=lambda: self._ready(generation),
                 on_listening=self._say_listening,
                 on_report=lambda report: self._past.add(report, is_over=True),
                 on_death=lambda death: self._died(generation, death),
-                on_unstored=self._tell_desk,
+                on_unstored=self._desk.tell,
             ),
             release=self._release,
         )
@@ -302,39 +282,7 @@ class Supervisor:
         for generation in (self._current, self._next, self._starting, *self._leaving):
             if generation:
                 generation.let_go()
-        for desk in (self._desk, self._leaving_desk):
-            if desk:
-                desk[1].close()
-
-    def _reserve(self, host: str, port: int, before: int) -> tuple[str, int]:
-        """Keep an address for the workers, for as long as the run lasts; port 0 stays the one that was found.
-
-        Args:
-            host: Where to listen.
-            port: Likewise.
-            before: How many of the same plan asked for the same before; port 0 is another one for each of them.
-
-        Raises:
-            SourceError: The address is not to be had, or another of the same plan has it: the kernel would give
-                connections now to the one, now to the other.
-        """
-        if before and port:
-            help_text = "give each source, and `webserver`, a port of its own"
-            raise SourceError(f"{host}:{port}", "address already in use", help_text, action="listen on")
-        key = host, port, before
-        if key not in self._reserved:
-            kept: socket.socket = self._resources.enter_context(reserve(host, port))
-            address, number = kept.getsockname()[:2]
-            self._reserved[key] = address if host else "", number
-        return self._reserved[key]
-
-    def _reserve_web(self, plan: Plan) -> Reserved:
-        """Keep the address for health and metrics, if it has one; sources that ask for the same come before it."""
-        if not plan.web or not plan.web.listening:
-            return {}
-        at = plan.web.listening.host, plan.web.listening.port
-        before = [(each.host, each.port) for each in _webhooks(plan).values()].count(at)
-        return {at: self._reserve(*at, before)}
+        self._desk.let_go()
 
     def _ready(self, generation: Generation) -> None:
         if generation is self._next:
@@ -374,7 +322,7 @@ class Supervisor:
         try:
             plan = self._read_again()
             check_store(self._plan, plan)
-            self._reserve_web(plan)
+            self._addresses.of_web(plan)
             self._next = self._begin(plan)
         except OSError as error:
             self._refuse(f"no room for other workers: {(error.strerror or str(error)).lower()}", None)
@@ -390,7 +338,7 @@ class Supervisor:
             before.stop()
             self._leaving.append(before)
         self._reloads.take_over()
-        self._exchange_desk()
+        self._deal_with(self._desk.exchange())
         number = len(labels(self._plan))
         text = f"configuration and rules were read again: {number} rules"
         _LOG.info("%s", text, extra={"fields": {"rules": number}})
@@ -412,86 +360,23 @@ class Supervisor:
 
     # The desk
 
-    def _start_desk(self) -> None:
-        shared = Desktop(self._held_place, self._wake, self._reserve_web(self._plan), self._beacon)
+    def _open_desk(self) -> tuple[ForkProcess, Connection]:
+        shared = Desktop(self._held_place, self._wake, self._addresses.of_web(self._plan), self._beacon)
         arguments = (self._plan, self.snapshot(), self._versions, shared)
-        try:
-            self._desk = start_process(keep_desk, arguments, self._release, name="desk")
-        except OSError as error:
-            self._lose_desk((error.strerror or str(error)).lower())
+        return start_process(keep_desk, arguments, self._release, name="desk")
 
-    def _hear_desk(self) -> None:
-        assert self._desk is not None  # noqa: S101 - INVARIANT: it was waited for
-        try:
-            note: Note = self._desk[1].recv()
-        except (EOFError, OSError):
-            self._lose_desk(self._clear_desk())
-            return
+    def _deal_with(self, note: Changed | ReaderGone | None) -> None:
         match note:
-            case Report():
-                self._desk_report = note
-                self._sight = note.sight or self._sight
             case Changed():
                 self._reload()
             case ReaderGone():
                 self._lose_reader()
-            case Opened():
-                if note.problem:
-                    _LOG.error("no health and metrics: %s", note.problem)
-
-    def _lose_desk(self, reason: str) -> None:
-        self._desk_at = time.monotonic() + DESK_PAUSE_S
-        _LOG.error("the process for health and metrics was lost: %s; another one starts", reason)
-
-    def _exchange_desk(self) -> None:
-        """Have another desk begin, and the one before end once the other answers: health is asked all the time."""
-        self._leaving_desk, self._desk = self._desk, None
-        self._start_desk()
-        if self._desk and self._desk[1].poll(DESK_START_S):
-            self._hear_desk()
-        if self._leaving_desk:
-            before, self._leaving_desk = self._leaving_desk, None
-            after, self._desk = self._desk, before
-            self._end_desk()
-            self._desk = after
-
-    def _clear_desk(self) -> str:
-        assert self._desk is not None  # noqa: S101 - INVARIANT: who clears it has seen it
-        process, connection = self._desk
-        self._desk = None
-        connection.close()
-        if self._desk_report:
-            self._past.add(self._desk_report, is_over=True)
-            self._desk_report = None
-        return end_of(process)
-
-    def _end_desk(self) -> None:
-        """Have the desk deliver what it has, and end; it says what it has done."""
-        if self._desk is None:
-            return
-        _, connection = self._desk
-        with suppress(OSError, EOFError):
-            connection.send(None)
-            while True:
-                note: Note = connection.recv()
-                if isinstance(note, Report):
-                    self._desk_report = note
-        self._clear_desk()
-
-    def _tell_desk(self, message: Snapshot | Alert | Unstored) -> None:
-        if self._desk:
-            with suppress(OSError):  # its end is noticed when it is listened to
-                self._desk[1].send(message)
 
     def _raise(self, alert: Alert) -> None:
         self._internal[alert.rule] += 1
-        self._tell_desk(alert)
+        self._desk.tell(alert)
 
     def _warn(self, texts: tuple[str, ...]) -> None:
         for text in texts:
             _LOG.warning("%s", text)
             self._raise(unsafe("webhook", text))
-
-
-def _webhooks(plan: Plan) -> dict[str, WebhookOptions]:
-    return {source.name: source.webhook for source in plan.sources if source.webhook}

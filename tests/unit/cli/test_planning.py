@@ -9,8 +9,8 @@ from lanner.cli.planning import Planner, Wishes, _interval_ms, settings_problems
 from lanner.cli.settings import Settings, settings_of
 from lanner.config.load import load_config
 from lanner.outputs.stdout import SharedDescriptor
+from lanner.server.facts import warnings_of
 from lanner.server.plan import Files, Plan
-from lanner.server.station import warnings_of
 
 CONFIGURATION = """
 sources:

@@ -12,8 +12,9 @@ from lanner.compiler.ruleset import RuleSet, compile_rules
 from lanner.diagnostics import SourceFile
 from lanner.engine.alert import Alert
 from lanner.outputs.lane import Route
+from lanner.server.facts import Ending
 from lanner.server.plan import Hooks, Plan, PlanError, SourcePlan
-from lanner.server.station import Ending, Station
+from lanner.server.station import Station
 from lanner.sources.base import Delivery, Framing, Handler
 
 TIMEOUT_S = 50

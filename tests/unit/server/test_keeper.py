@@ -92,7 +92,6 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane, "_PAUSES", wait_fixed(0.005))
     monkeypatch.setattr(lane, "_TROUBLE_S", 0.02)
     monkeypatch.setattr(store_journal, "POLL_S", 0.02)
-    monkeypatch.setattr(database, "BUSY_S", 0.1)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -268,7 +267,8 @@ def test_a_server_that_goes_away_and_comes_back_costs_no_alert(postgres: Any) ->
 
 
 @pytest.fixture
-def locked(tmp_path: Path) -> Iterator[tuple[Place, sqlite3.Connection]]:
+def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Place, sqlite3.Connection]]:
+    monkeypatch.setattr(database, "BUSY_S", 0.1)
     with held(locate(f"sqlite:///{tmp_path / 'alerts.db'}")) as found:
         other = sqlite3.connect(tmp_path / "alerts.db", isolation_level=None)
         yield found, other

@@ -10,7 +10,7 @@ import pytest
 
 from lanner.outputs.lane import Route
 from lanner.outputs.sink import GoneError
-from lanner.server import station as stations_module
+from lanner.server import runner as runner_module
 from lanner.server.plan import Plan, PlanError, WebPlan
 from lanner.server.snapshot import Status
 from lanner.server.station import Station
@@ -32,7 +32,7 @@ def said(caplog: pytest.LogCaptureFixture) -> Said:
 
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stations_module, "MIN_PAUSE_S", 0.001)
+    monkeypatch.setattr(runner_module, "MIN_PAUSE_S", 0.001)
 
 
 async def nothing(station: Station) -> None:
@@ -136,12 +136,12 @@ def test_of_several_sources_one_that_cannot_start_is_started_again_and_the_other
 def test_pauses_grow_up_to_their_bound_and_a_long_life_makes_them_short_again(
     monkeypatch: pytest.MonkeyPatch, no_pauses: None, said: Said
 ) -> None:
-    monkeypatch.setattr(stations_module, "MAX_PAUSE_S", 0.005)
+    monkeypatch.setattr(runner_module, "MAX_PAUSE_S", 0.005)
     feed = Feed("bad", fails_at_start=[OSError(5, "Input/output error") for _ in range(5)])
 
     async def then(station: Station) -> None:
         await until(lambda: feed.is_running)
-        monkeypatch.setattr(stations_module, "LONG_LIFE_S", 0)
+        monkeypatch.setattr(runner_module, "LONG_LIFE_S", 0)
         await feed.give(ValueError("a mistake"))
         await until(lambda: feed.opened == 7)
         station.stop()
@@ -164,8 +164,8 @@ def test_the_only_source_is_started_again_once_it_has_taken_events(no_pauses: No
 
 
 def test_while_a_source_waits_the_run_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stations_module, "MIN_PAUSE_S", 1000)
-    monkeypatch.setattr(stations_module, "MAX_PAUSE_S", 1000)
+    monkeypatch.setattr(runner_module, "MIN_PAUSE_S", 1000)
+    monkeypatch.setattr(runner_module, "MAX_PAUSE_S", 1000)
     bad = Feed("bad", fails_at_start=[SourceError("here", "in use")])
 
     async def then(station: Station) -> None:
@@ -265,8 +265,8 @@ def test_a_run_ends_when_another_reading_leaves_only_sources_that_have_ended() -
 def test_a_source_that_waits_after_a_failure_starts_at_once_when_it_was_changed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stations_module, "MIN_PAUSE_S", 1000)
-    monkeypatch.setattr(stations_module, "MAX_PAUSE_S", 1000)
+    monkeypatch.setattr(runner_module, "MIN_PAUSE_S", 1000)
+    monkeypatch.setattr(runner_module, "MAX_PAUSE_S", 1000)
     good, bad = Feed("good"), Feed("bad", fails_at_start=[SourceError("here", "in use")])
 
     async def then(station: Station) -> None:

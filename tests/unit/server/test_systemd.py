@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lanner.server import station as stations_module
+from lanner.server import runner as runner_module
 from lanner.server.station import Station
 from lanner.server.systemd import notify, notify_reloading, watchdog_s
 
@@ -78,8 +78,8 @@ def test_signs_of_life_come_twice_as_often_as_they_are_wanted(
 def test_a_run_tells_its_manager_of_its_start_its_readings_its_life_and_its_end(
     manager: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stations_module, "MIN_PAUSE_S", 1000)
-    monkeypatch.setattr(stations_module, "MAX_PAUSE_S", 1000)
+    monkeypatch.setattr(runner_module, "MIN_PAUSE_S", 1000)
+    monkeypatch.setattr(runner_module, "MAX_PAUSE_S", 1000)
     monkeypatch.setenv("NOTIFY_SOCKET", manager.getsockname())
     monkeypatch.setenv("WATCHDOG_USEC", "20000")
     good, other = Feed("good"), Feed("other")

@@ -21,9 +21,9 @@ from lanner.outputs.lane import Route
 from lanner.outputs.sink import Sink
 from lanner.outputs.stdout import SharedDescriptor, SharedOutput
 from lanner.server import generation, workers
+from lanner.server.facts import Ending
 from lanner.server.generation import LONG_LIFE_S, MAX_DEATHS, MAX_PAUSE_S, Restarts
 from lanner.server.plan import Hooks, Plan, PlanError, SourcePlan
-from lanner.server.station import Ending
 from lanner.server.worker import Ended, Job, Latch, Listening, Message, Report, Stage, Unable, work
 from lanner.server.workers import run_workers
 from lanner.sources.base import SourceError
