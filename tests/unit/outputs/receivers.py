@@ -65,7 +65,7 @@ class WebServer:
 
 
 @contextmanager
-def web_server(context: ssl.SSLContext | None = None) -> Iterator[WebServer]:
+def web_server(context: ssl.SSLContext | None = None, port: int = 0) -> Iterator[WebServer]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = TIMEOUT_S
@@ -94,7 +94,7 @@ def web_server(context: ssl.SSLContext | None = None) -> Iterator[WebServer]:
                 plain.close()
                 raise
 
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", port), Handler)
     web = WebServer(server.server_address[1])
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
