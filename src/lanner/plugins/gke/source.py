@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from lanner.plugins.gke.options import Options, Subscription
 from lanner.plugins.gke.rebuilding import Event, Rebuilder, deliveries
 from lanner.sources.base import Delivery, Handler, NotStored, RejectedDelivery, SourceError, reason_of
 from lanner.sources.plugin import Context, Trouble
+from lanner.sources.retry import Clock, Patience
 from lanner.sources.several import Several
 
 if TYPE_CHECKING:
@@ -112,6 +114,7 @@ class PubSubSource:
 
         loop = asyncio.get_running_loop()
         pause_s = 0.0
+        patience = Patience(self._context)
         while True:
             began = loop.time()
             try:
@@ -121,6 +124,7 @@ class PubSubSource:
                         self._context.started(f"pulling from {path}", "")
                     await stream.settle()
                     several.works(path)
+                    patience.passed()
                     if not is_there:
                         self._context.started(f"pulling from {path}", "")
                     await stream.ended()
@@ -131,6 +135,7 @@ class PubSubSource:
                     several.refused(path, problem)
             pause_s = MIN_PAUSE_S if loop.time() - began > LONG_LIFE_S else min(MAX_PAUSE_S, pause_s * 2) or MIN_PAUSE_S
             self._context.tell(Trouble.RETRY, f"{path}: {reason}")
+            patience.failed(f"{path} cannot be pulled from: {reason}")
             await asyncio.sleep(pause_s)
 
     async def _look(self, client: SubscriberClient, path: str) -> bool:
@@ -223,11 +228,19 @@ def grant(path: str) -> str:
 class Worker:
     """Evaluates messages and says to the service what became of them."""
 
-    def __init__(self, rebuilder: Rebuilder, handle: Handler, context: Context, ending: asyncio.Event) -> None:
+    def __init__(
+        self,
+        rebuilder: Rebuilder,
+        handle: Handler,
+        context: Context,
+        ending: asyncio.Event,
+        clock: Clock = time.monotonic,
+    ) -> None:
         self._rebuilder = rebuilder
         self._handle = handle
         self._context = context
         self._ending = ending
+        self._patience = Patience(context, clock)
         self._pause_s = 0.0
         self._until_s = 0.0
 
@@ -260,6 +273,7 @@ class Worker:
                 failed.append(each)
         if not failed:
             self._pause_s = 0.0
+            self._patience.passed()
         elif self._ending.is_set():
             inbox.put(failed)  # they go back when the stream is closed: on an open one they would come again at once
         elif not can_be_stored:  # what waits would only wait for the same
@@ -281,6 +295,7 @@ class Worker:
                     return False
             except Exception as error:  # whatever it is, the messages must neither be lost nor end the source
                 self._context.tell(Trouble.RETRY, f"messages go back: {reason_of(error)}")
+                self._patience.failed(f"messages go back again and again: {reason_of(error)}")
                 return None
         return True
 
@@ -295,6 +310,7 @@ class Worker:
                 self._context.tell(Trouble.DAMAGED, error.reason)
             except NotStored as error:
                 self._context.tell(Trouble.RETRY, str(error))
+                self._patience.failed(f"messages are not taken: {error}")
                 if self._ending.is_set() or loop.time() >= self._until_s:
                     return False
                 await self._rest(pause_s)

@@ -12,7 +12,8 @@ from lanner.plugins.gke.inbox import Held, Inbox
 from lanner.plugins.gke.rebuilding import Rebuilder
 from lanner.plugins.gke.source import Worker
 from lanner.sources.base import Delivery, NotStored
-from lanner.sources.plugin import Context
+from lanner.sources.plugin import Context, Trouble
+from lanner.sources.retry import STUCK_AFTER_S
 from tests.unit.plugins.gke.test_files import entry
 
 
@@ -64,3 +65,48 @@ def test_where_nothing_can_be_stored_messages_go_back_together_though_one_of_the
 
     assert asyncio.run(test()) == {0: "acknowledged"} | dict.fromkeys(range(1, 6), "given back")
     assert handed == [6, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (RuntimeError("a fault"), "for 5 minutes: messages go back again and again: a fault"),
+        (
+            NotStored("the disk is full"),
+            "for 5 minutes: messages are not taken: alerts cannot be stored: the disk is full",
+        ),
+    ],
+)
+def test_messages_that_go_back_for_minutes_are_told_as_stuck(
+    error: Exception, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "PATIENCE_S", 0.0)
+    told: list[str] = []
+    now_s = 0.0
+
+    async def handle(delivery: Delivery) -> None:
+        raise error
+
+    def tell(trouble: Trouble, text: str, times: int = 1) -> None:
+        if trouble is Trouble.STUCK:
+            told.append(text)
+
+    async def test() -> None:
+        nonlocal now_s
+        said: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
+        inbox = Inbox(asyncio.get_running_loop())
+        context = Context(name="gke", tell=tell)
+        worker = Worker(Rebuilder(context, 1 << 20), handle, context, asyncio.Event(), clock=lambda: now_s)
+        running = asyncio.create_task(worker.run(inbox))
+        for number in range(2):
+            assert told == []
+            message: Any = Message(number, said)
+            inbox.put([Held("p", message)])
+            async with asyncio.timeout(10):
+                await said.get()
+            now_s += STUCK_AFTER_S
+        running.cancel()
+        await asyncio.wait([running])
+
+    asyncio.run(test())
+    assert told[0] == text
