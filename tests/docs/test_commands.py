@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 from collections.abc import Iterator, Sequence
 from glob import glob
 from pathlib import Path
@@ -115,9 +116,10 @@ def keep_alerts() -> None:
         store.close()
 
 
-@pytest.fixture
-def folder(tmp_path: Path, policy: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the pages speak of: rules, tests, logs, configurations, and the source beside them."""
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory, policy: str) -> Path:
+    """What the pages speak of: rules, tests, logs, configurations, certificates."""
+    path = tmp_path_factory.mktemp("template")
     posts = gzip.decompress((ROOT / "src" / "lanner" / "data" / "demo" / "posts.jsonl.gz").read_bytes())
     log = "".join(f"{json.dumps(event)}\n" for post in posts.splitlines() for event in json.loads(post)["items"])
     files = {
@@ -141,12 +143,19 @@ def folder(tmp_path: Path, policy: str, monkeypatch: pytest.MonkeyPatch) -> Path
     for name in ("audit.log", "extra.json", "attack.jsonl", "logs/2026-11-20.gz", "var/log/kubernetes/audit.log"):
         files[name] = log
     for name, text in files.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        file = path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
     authority = trustme.CA()
-    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "lanner.pem"))
-    authority.cert_pem.write_to_path(str(tmp_path / "clients.pem"))
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(path / "lanner.pem"))
+    authority.cert_pem.write_to_path(str(path / "clients.pem"))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that, with the source beside it and alerts in the store."""
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
     (tmp_path / "src").symlink_to(ROOT / "src")
     monkeypatch.chdir(tmp_path)
     keep_alerts()
