@@ -135,7 +135,8 @@ _PATCHES = (
     ),
     own(
         "patch.removed",
-        "Of a patch: the JSON pointers that it removes, by the operations `remove` and `move` or by null.",
+        "Of a patch: the JSON pointers that it removes, by the operations `remove` and `move`, by null, or by a "
+        "directive such as `$patch`, which counts for the object or list that it stands in.",
         Derived(("verb", "requestObject"), patches.removed_paths),
         ("/metadata/labels/app",),
     ),

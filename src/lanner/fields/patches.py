@@ -29,6 +29,9 @@ _MAX_COPIED = 3 * 1024 * 1024
 _MAX_NULLS = 10_000
 """Members of a patch that are looked at for nulls."""
 
+_DELETED = "$deleteFromPrimitiveList~1"
+"""What stands in front of the name of a list, in a JSON pointer, where elements of it are removed."""
+
 _INDEX = re.compile(r"-|-?[0-9]+")
 _ELEMENT = re.compile(r"-?[0-9]*(\+[0-9]+)?")
 
@@ -107,11 +110,14 @@ def patched_paths(body: Json) -> list[str] | None:
 
 
 def removed_paths(verb: Json, body: Json) -> list[str] | None:
-    """The JSON pointers that a patch removes: by `remove` and `move` in a JSON Patch, by null in others."""
+    """The JSON pointers that a patch removes: by `remove` and `move` in a JSON Patch, by null or a directive in others.
+
+    Source: Kubernetes apimachinery, strategicpatch/patch.go (directives).
+    """
     if verb != "patch":
         return None
     if isinstance(body, dict):
-        return [path for path, value in _members(body) if value is None] or None
+        return [*dict.fromkeys(path for member in _members(body) for path in _removed_by(*member))] or None
     sources = {"remove": "path", "move": "from"}
     removed = [
         _raw_keys(operation.get(sources[kind]))
@@ -119,6 +125,17 @@ def removed_paths(verb: Json, body: Json) -> list[str] | None:
         if isinstance(kind := operation.get("op"), str) and kind in sources
     ]
     return ["".join(f"/{key}" for key in keys) for keys in removed if keys] or None
+
+
+def _removed_by(path: str, value: Json) -> Iterator[str]:
+    """The pointers that a member of a merge patch or strategic merge patch removes; it is at `path`."""
+    place, _, key = path.rpartition("/")
+    if value is None:
+        yield path
+    elif key == "$retainKeys" or (key == "$patch" and value in ("replace", "delete")):
+        yield place
+    elif key.startswith(_DELETED):
+        yield f"{place}/{key.removeprefix(_DELETED)}"
 
 
 def _operations(body: Json) -> Iterable[dict[str, Json]]:

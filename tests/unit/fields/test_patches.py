@@ -131,6 +131,29 @@ def test_what_is_removed_is_named_by_its_pointer() -> None:
     assert removed_paths("update", merge) is None
 
 
+@pytest.mark.parametrize(
+    ("labels", "removed"),
+    [
+        ({"$patch": "replace", "a": "b"}, ["/metadata/labels"]),
+        ({"$patch": "delete"}, ["/metadata/labels"]),
+        ({"$patch": "merge"}, None),
+        ({"$retainKeys": ["a"], "a": "b"}, ["/metadata/labels"]),
+        ({"$deleteFromPrimitiveList/x~y": ["z"]}, ["/metadata/labels/x~0y"]),
+        ({"$setElementOrder/x": ["z"]}, None),
+        ([{"$patch": "delete", "key": "a"}, {"$patch": "delete", "key": "b"}], ["/metadata/labels"]),
+        ({"$patch": None, "$patch/x": "delete"}, ["/metadata/labels/$patch"]),
+    ],
+)
+def test_directives_of_a_strategic_merge_patch_remove_what_they_stand_in(
+    labels: Json, removed: list[str] | None
+) -> None:
+    assert removed_paths("patch", {"metadata": {"labels": labels}}) == removed
+
+
+def test_a_directive_at_the_top_removes_the_whole() -> None:
+    assert removed_paths("patch", {"$patch": "replace", "metadata": {}}) == [""]
+
+
 _KEYS = st.sampled_from(["spec", "containers", "0", "-", "a", "-1", ""])
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.text(max_size=3),
