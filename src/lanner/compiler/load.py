@@ -308,7 +308,7 @@ class _Loader:
     def _rule(self, rule: RuleDef, resolver: Resolver) -> Rule | None:
         scope = Scope.of(rule.source, self._plugins, self._static_fields)
         condition, excepted = with_exceptions(rule, lambda text: _field_problem(text, scope), self._diagnostics)
-        closed = resolver.rule(condition)
+        closed = resolver.rule(condition, has_exceptions=bool(excepted))
         output, skip = self._output(rule, scope)
         extra, failed = self._extra_fields(rule, scope)
         for problem, use in self._checker.condition(closed, scope) if closed else ():

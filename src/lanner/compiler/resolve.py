@@ -28,7 +28,7 @@ from lanner.condition import (
     parse_condition,
     parse_list,
 )
-from lanner.condition.ast import Value, children
+from lanner.condition.ast import Value, checks, children
 from lanner.diagnostics import Diagnostics, Label, MappedText
 from lanner.rules.model import Broken, Collection, Entry, ListDef, MacroDef
 
@@ -37,6 +37,9 @@ MAX_NODES = 200_000
 
 MAX_DEPTH = 300
 """Levels of one condition with everything put in; the code that is made of it nests as deep."""
+
+_LIST_LIKE = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)+")
+"""What lists are called as a rule, and hardly anything in Kubernetes is."""
 
 _BARE = re.compile(r"[^()\"'\s=,]+")
 
@@ -63,8 +66,8 @@ class Closed:
 class Resolver:
     """Puts macros and lists into conditions, and remembers which were used.
 
-    Diagnostics: LN0201, LN0202, LN0208, LN0209, LN0210, split_item. Where something is wrong with a macro, it is
-    reported once, and conditions that use it come out incomplete, or as None when nothing is left of them.
+    Diagnostics: LN0201, LN0202, LN0208, LN0209, LN0210, missing_list, split_item. Where something is wrong with a
+    macro, it is reported once, and conditions that use it come out incomplete, or as None when nothing is left of them.
     """
 
     def __init__(self, collection: Collection, diagnostics: Diagnostics) -> None:
@@ -75,7 +78,8 @@ class Resolver:
         self._parsed: dict[str, Expr | None] = {}
         self.used_macros: set[str] = set()
         for name, entry in collection.macros.items():
-            self._parsed[name] = self._parse(entry.item.condition)
+            self._parsed[name] = expr = self._parse(entry.item.condition)
+            self._doubt(expr)
         for name in _dependencies_first(collection.macros, self._references):
             expr = self._parsed[name]
             self._macros[name] = None if expr is None else self._closed(expr, collection.macros[name])
@@ -90,10 +94,32 @@ class Resolver:
         closed = self._macros.get(name)
         return closed.expr if closed else None
 
-    def rule(self, condition: MappedText) -> Closed | None:
-        """The condition of a rule, as far as it and its macros have no errors."""
+    def rule(self, condition: MappedText, *, has_exceptions: bool = False) -> Closed | None:
+        """The condition of a rule, as far as it and its macros have no errors.
+
+        Args:
+            condition: Its text.
+            has_exceptions: Whether it is one part of the text, in front of those of exceptions.
+        """
         expr = self._parse(condition)
+        self._doubt(children(expr)[0] if expr and has_exceptions else expr)
         return None if expr is None else self._closed(expr, None)
+
+    def _doubt(self, expr: Expr | None) -> None:
+        """Warn of texts that are meant to be the names of lists, as their look tells."""
+        for check in checks(expr) if expr else ():
+            right = check.right
+            named = Literal(right.name, place=right.place) if isinstance(right, ListName) else None
+            items = (named,) if named else right.items if isinstance(right, LiteralList) else ()
+            for item in items:
+                if item.quoted or item.text in self._collection.lists or not _LIST_LIKE.fullmatch(item.text):
+                    continue
+                near = get_close_matches(item.text[:120], self._collection.lists, 1, 0.8)
+                if near or len(items) == 1:
+                    message = f"there is no list `{item.text}`, so that this is a text"
+                    hint = f"did you mean `{near[0]}`?" if near else f'define it, or write `"{item.text}"` for a text'
+                    span = item.place.span if item.place else None
+                    self._diagnostics.add("missing_list", message, span, help=hint)
 
     def _parse(self, text: MappedText) -> Expr | None:
         try:
@@ -191,7 +217,7 @@ class Resolver:
         if name in self._collection.lists:
             return f"`{name}` is a list: compare a field with it, such as `ka.verb in ({name})`"
         near = get_close_matches(name[:120], self._collection.macros, 1)
-        return f"did you mean `{near[0]}`?" if near else None
+        return f"did you mean `{near[0]}`?" if near else "define it above, or load what does, such as `default`"
 
     def _check(self, check: Check) -> Closed | None:
         right: Value | None = check.right

@@ -59,7 +59,10 @@ _EXPECTED = {
 _ESCAPES = {"b": b"\b", "f": b"\f", "n": b"\n", "r": b"\r", "t": b"\t", " ": b"\\", "\\": b"\\", "/": b"/"}
 _NESTING = re.compile(r"[()]|\"(?:[^\"\\]|\\+\"?)*+\"?|'(?:[^'\\]|\\+'?)*+'?")
 """Parentheses, and quoted texts as the grammar has them: a quote behind a backslash never ends one."""
-_OTHER_LANGUAGES = {"&&": "and", "||": "or", "!": "not", "like": "glob", "matches": "regex", "~": "regex"}
+_OTHER_LANGUAGES = {
+    "&&": "and", "AND": "and", "And": "and", "||": "or", "OR": "or", "Or": "or", "!": "not", "NOT": "not", "IN": "in",
+    "like": "glob", "matches": "regex", "~": "regex",
+}  # fmt: skip
 
 _Node = TypeVar("_Node")
 

@@ -103,6 +103,7 @@ _ROWS = (
     Code("compile_condition", "LOAD_COMPILE_CONDITION", "suspicious value", "The value is the name of a field, or a transformer, and is compared as a text; or a regular expression does what a simpler operator can do."),
     Code("unknown_key", "LOAD_UNKNOWN_KEY", "unknown key", "The key is none that this kind of item has; it is ignored."),
     Code("duplicate_key", None, "key given twice", "YAML allows a key once in a mapping; the first one counts, as in Falco."),
+    Code("missing_list", None, "text that looks like the name of a list", "As in Falco, a word in parentheses that is no list is a text, so that a misspelt list makes a check that never holds. Put a text in quotes."),
     Code("deprecated_field", None, "deprecated field", "The field is kept for old rules; another one says the same, or more."),
     Code("shortened_field", None, "output prints a shorter field", "As in Falco, where the name behind `%` is no field but begins with one, that field is printed and the rest of the name is text."),
     Code("has_name_is_missing", None, "field that never has a value", "The field is documented to give no value, so the check is never true."),

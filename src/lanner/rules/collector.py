@@ -169,7 +169,7 @@ class _Collector:
             "LN0401",
             f"no {kind} `{name}` is defined above",
             place,
-            help=f"did you mean `{near[0]}`?" if near else "load the file that defines it before this one",
+            help=f"did you mean `{near[0]}`?" if near else "load what defines it before this file, such as `default`",
         )
 
     def _appended(self, old: Any, new: Any) -> Any:

@@ -76,16 +76,21 @@ def parse_yaml(file: SourceFile, diagnostics: Diagnostics) -> list[Node] | None:
         mark = problem.problem_mark or problem.context_mark
         at = min(mark.index, len(file.text)) if mark else 0
         message = problem.problem or problem.context or "the text is not YAML"
-        tab = file.text[at : at + 1] == "\t"
-        diagnostics.add(
-            "LN0102", message, Span(file, at, at), help="indent with blanks, not with tabs" if tab else None
-        )
+        diagnostics.add("LN0102", message, Span(file, at, at), help=_YAML_HELP.get(file.text[at : at + 1]))
     except yaml.reader.ReaderError as problem:
         at = min(problem.position, len(file.text)) if isinstance(problem.position, int) else 0
         diagnostics.add("LN0102", f"unexpected character: {problem.reason}", Span(file, at, at))
     except UnicodeError:
         diagnostics.add("LN0102", "the text holds half of a surrogate pair", Span(file, 0, 0))
     return None
+
+
+_YAML_HELP = {
+    "\t": "indent with blanks, not with tabs",
+    **dict.fromkeys(("%", "@", "`"), "put the text that begins here in quotes"),
+    ":": "put a text with `: ` in quotes, or on a line of its own behind `>-`",
+}
+"""What to write instead, by the character at which a text is no YAML."""
 
 
 class _RefusedError(Exception):

@@ -59,9 +59,9 @@ class _Reader:
         if isinstance(document, nodes.Scalar) and document.is_null:
             return
         if not isinstance(document, nodes.Sequence):
-            self._diagnostics.add(
-                "LN0103", "the file is not a list of items", document.span, help="begin each item with `- `"
-            )
+            is_tests = isinstance(document, nodes.Mapping) and document.get("tests")
+            hint = "`lanner rules test` runs a file of tests" if is_tests else "begin each item with `- `"
+            self._diagnostics.add("LN0103", "the file is not a list of items", document.span, help=hint)
             return
         for node in document.items:
             if isinstance(node, nodes.Mapping):

@@ -84,7 +84,10 @@ def read_suite(file: SourceFile, book: RuleBook, diagnostics: Diagnostics) -> li
     root = documents[0] if documents else None
     if not isinstance(root, nodes.Mapping):
         span = root.span if root else Span(file, 0, 0)
-        diagnostics.add("LN0502", "a file of rule tests takes a mapping", span, help="begin it with `tests:`")
+        is_rules = isinstance(root, nodes.Sequence) and root.items
+        hint = "`lanner rules check` reads a file of rules; one of tests begins with `tests:`"
+        hint = hint if is_rules else "begin it with `tests:`"
+        diagnostics.add("LN0502", "a file of rule tests takes a mapping", span, help=hint)
         return []
     value = read(root, _SUITE, diagnostics)
     if diagnostics.errors:

@@ -31,6 +31,11 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
     assert problems(tmp_path, "- rule: x\n")[0][:2] == ("LN0502", "a file of rule tests takes a mapping")
     assert problems(tmp_path, "")[0][:2] == ("LN0502", "a file of rule tests takes a mapping")
     assert problems(tmp_path, "a: [\n")[0][0] == "LN0102"
+    hints = [found.help for text in ("- rule: x\n", "") for found in read_text(tmp_path, text)[1]]
+    assert hints == [
+        "`lanner rules check` reads a file of rules; one of tests begins with `tests:`",
+        "begin it with `tests:`",
+    ]
 
 
 def test_mistakes_in_overrides_are_underlined_in_the_test_file(tmp_path: Path) -> None:
