@@ -36,19 +36,14 @@ def make_probes(asks: Asks, policy: Policy | None, users: Iterable[str] = ()) ->
     def classes(decide: Callable[[Any, Any], Any], trait: Callable[[Any], Any] = type) -> _Classes:
         return _Classes(lambda value: tuple(decide(rule, value) for rule in rules), trait)
 
-    namespaces = _choices(
-        asks,
-        Part.NAMESPACE,
-        values,
-        lambda name: {"objectRef": {"namespace": name} if name else {}},
-        classes(lambda rule, name: not rule.namespaces or name in rule.namespaces),
+    def in_reference(part: Part, key: str, decide: Callable[[Any, Any], Any]) -> list[Choice[str]]:
+        return _choices(asks, part, values, lambda name: {"objectRef": {key: name} if name else {}}, classes(decide))
+
+    namespaces = in_reference(
+        Part.NAMESPACE, "namespace", lambda rule, name: not rule.namespaces or name in rule.namespaces
     )
-    names = _choices(
-        asks,
-        Part.NAME,
-        values,
-        lambda name: {"objectRef": {"name": name} if name else {}},
-        classes(lambda rule, name: tuple(name in each.names for each in rule.resources if each.names)),
+    names = in_reference(
+        Part.NAME, "name", lambda rule, name: tuple(name in each.names for each in rule.resources if each.names)
     )
 
     def subjects(values: list[Subject]) -> list[Choice[Subject]]:
