@@ -17,7 +17,8 @@ from click.core import ParameterSource
 
 from lanner.cli.messages import Console, ExitCode, Failure, counted, say
 from lanner.cli.options import rules_option
-from lanner.cli.policy import enabled_rules, warn_of_blind_spot
+from lanner.cli.policy import enabled_rules, starved, warn_of_blind_spot
+from lanner.policy.check import check_policy
 from lanner.policy.generate import generate_policy
 from lanner.policy.lint import patch_bodies as records_patch_bodies
 from lanner.policy.write import BLIND_SPOT, SCOPE, policy_object, to_text
@@ -134,7 +135,11 @@ def _with_policy(setup: Setup, rules_files: tuple[str, ...], *, secret_bodies: b
     if setup.watch:
         generated = with_canary(generated, setup.namespace)
     has_bodies = records_patch_bodies(generated.policy)
-    head = ["The least policy for the rules, from `lanner init`.", *SCOPE, *(BLIND_SPOT if has_bodies else ())]
+    hungry = starved(check_policy(generated.policy, rules))
+    for line in hungry:
+        console.warn(line, help="" if secret_bodies else "`--secret-bodies` records bodies of secrets and tokens too")
+    title = "The least policy for the rules, from `lanner init`."
+    head = [title, *SCOPE, *hungry, *(BLIND_SPOT if has_bodies else ())]
     warn_of_blind_spot(generated.policy, console, "`--no-patch-bodies` records them at Metadata")
     return replace(setup, policy=to_text(generated, head), policy_object=policy_object(generated.policy))
 

@@ -121,12 +121,10 @@ def generate(
     )
     verdicts = check_policy(generated.policy, rules)
     title = f"The least policy for {counted(len(rules), 'rule')}, from `lanner policy generate`."
-    head = [title, *SCOPE, *_starved(verdicts), *(BLIND_SPOT if patch_bodies(generated.policy) else ())]
+    head = [title, *SCOPE, *starved(verdicts), *(BLIND_SPOT if patch_bodies(generated.policy) else ())]
     volume = _measured(generated.policy, sample)
     click.echo(to_text(generated, head), nl=False)
-    say(
-        "\n".join(_starved(verdicts)) or f"{counted(len(generated.policy.rules), 'rule')}, which feed all that can fire"
-    )
+    say("\n".join(starved(verdicts)) or f"{counted(len(generated.policy.rules), 'rule')}, which feed all that can fire")
     warn_of_blind_spot(generated.policy, console, "`--no-patch-bodies` records them at Metadata")
     for line in volume_lines(volume) if sample else ():
         console.note(line)
@@ -139,7 +137,7 @@ def warn_of_blind_spot(policy: Policy, console: Console, help: str) -> None:
         console.warn(text, help=f"{help}; `blindness.apiserver.metrics` has losses told of")
 
 
-def _starved(verdicts: Sequence[Verdict]) -> list[str]:
+def starved(verdicts: Sequence[Verdict]) -> list[str]:
     """What is said of rules that the policy does not feed in full."""
     found = [verdict.rule.name for verdict in verdicts if verdict.status not in _FED]
     if not found:

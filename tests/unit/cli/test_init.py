@@ -415,6 +415,15 @@ def test_without_rules_of_its_own_a_cluster_gets_the_default_ones(lanner: Lanner
         assert "lanner-rules" not in (tmp_path / f"out{len(more)}" / "kubernetes.yaml").read_text()
 
 
+def test_rules_that_the_policy_starves_are_named(lanner: Lanner, tmp_path: Path) -> None:
+    wanted = "rules not fed in full (Service Account Token Secret Created, "
+    ran = lanner("init", "--distribution", "k3s", "--output", tmp_path / "out")
+    assert wanted in ran.err
+    assert "help: `--secret-bodies` records bodies of secrets and tokens too\n" in ran.err
+    assert wanted in (tmp_path / "out" / "audit-policy.yaml").read_text()
+    assert "not fed" not in lanner("init", "--distribution", "k3s", "--output", tmp_path / "all", "--secret-bodies").err
+
+
 def test_rules_beyond_what_an_object_of_a_cluster_holds_are_refused(
     lanner: Lanner, tmp_path: Path, rules: Path
 ) -> None:
