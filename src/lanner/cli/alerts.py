@@ -13,6 +13,7 @@ import click
 
 from lanner.cli.configuration import find_config, load_or_fail, store_place
 from lanner.cli.messages import Console, ExitCode, Failure, counted
+from lanner.cli.options import config_option, quiet_option, set_option
 from lanner.config.durations import parse_ms
 from lanner.rules.priority import Priority
 
@@ -28,8 +29,8 @@ _MOST = 10_000
 
 
 @click.command("alerts")
-@click.option("-c", "--config", "path", metavar="FILE", help="Configuration that says where the store is.")
-@click.option("-o", "--option", "options", multiple=True, metavar="KEY=VALUE", help="A setting over the configuration.")
+@config_option
+@set_option
 @click.option("--rule", "rules", multiple=True, metavar="GLOB", help="Only alerts of these rules.")
 @click.option("-p", "--priority", metavar="MIN", help="No alerts below this priority.")
 @click.option(
@@ -41,12 +42,12 @@ _MOST = 10_000
 @click.option("--waiting", metavar="NAME", help="Only alerts that this output has not got yet.")
 @click.option("--resend", metavar="ID|all", multiple=True, help="Have these, or all that is selected, sent again.")
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", help="How to print.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@quiet_option
 @click.pass_context
 def alerts(
     context: click.Context,
     *,
-    path: str | None,
+    config_file: str | None,
     options: tuple[str, ...],
     rules: tuple[str, ...],
     priority: str | None,
@@ -76,7 +77,7 @@ def alerts(
         ids=_ids(resend),
     )
     try:
-        with opened(_place(path, options, console)) as archive:
+        with opened(_place(config_file, options, console)) as archive:
             if resend:
                 number = _resend(archive, question, output, dead_letters=dead_letters)
                 console.note(f"{counted(number, 'alert')} will be sent again")
