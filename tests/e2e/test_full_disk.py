@@ -22,7 +22,7 @@ from .test_operations import HEADERS, POLL_S, URL, configured
 from .test_run import address
 
 SIZE = 2 << 20
-PADDING = "x" * 20_000
+PADDING = "x" * 60_000
 TIMEOUT_S = 50
 
 MakeRoom = Callable[[Program], None]

@@ -345,6 +345,25 @@ def test_a_file_that_another_program_locks_stores_nothing_and_says_so(
         assert messages(store.after(0, 10)) == ["pod 1", "pod 2"]
 
 
+def test_what_the_store_itself_is_writing_does_not_keep_outputs_from_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_S", 0.01)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*words: Any, **more: Any) -> bool:
+        begun.set()
+        go_on.wait(20)
+        return False
+
+    monkeypatch.setattr(alerts, "forget", slow)
+    with held(locate(f"sqlite:///{tmp_path}/alerts.db")) as place, store_at(place) as store:
+        assert begun.wait(20), "it tidies up at its start"
+        threading.Timer(0.2, go_on.set).start()
+        store.begin(["http"])
+        assert store.cursor("http")[0] == 0
+
+
 def test_a_full_disk_stores_nothing_and_says_so_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
     with held(locate(f"sqlite:///{tmp_path}/alerts.db")) as place, store_at(place) as store:
         pages = [30]
