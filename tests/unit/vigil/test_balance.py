@@ -116,7 +116,7 @@ def test_one_of_two_api_servers_that_posts_elsewhere_is_told_of_though_events_ar
             both = tmp_path / "both.crt"
             both.write_text(Path(world.cluster.ca_file).read_text() + Path(other.ca_file).read_text())
             access = replace(world.plan.access, urls=(world.cluster.url, other.url), ca_file=str(both))
-            world.plan = replace(world.plan, access=access, metrics=MetricsPlan(arrival_s=60))
+            world.plan = replace(world.plan, access=access, metrics=MetricsPlan(arrival_s=45))
 
             async def passes(seconds: float) -> list[str]:
                 told = []
@@ -126,16 +126,16 @@ def test_one_of_two_api_servers_that_posts_elsewhere_is_told_of_though_events_ar
                     told += await world.passes(5)
                 return told
 
-            assert await passes(600) == []
+            assert await passes(300) == []
             other.webhook = None
             other.errors = _Uncounted()  # a proxy in between took the posts
-            told = await passes(900)
+            told = await passes(500)
             assert told == [MISSING]
             [notice] = [notice for notice in world.said if notice.rule == MISSING]
             assert notice.fields["subject"] == SUBJECT
             assert "recorded" in notice.message
             other.webhook = world.cluster.webhook
-            await passes(1500)
+            await passes(1000)
             assert [notice.fields["was"] for notice in world.said if notice.rule == OVER] == [MISSING]
             assert not {UNHEARD, LOST} & {notice.rule for notice in world.said}
 
