@@ -80,9 +80,10 @@ class ParseError(Exception):
 class _Refused(Exception):
     """Carries a reason out of the tree builder; is no error of its own."""
 
-    def __init__(self, message: str, token: Token, start: int, end: int) -> None:
+    def __init__(self, message: str, token: Token, start: int, end: int, help: str) -> None:
         super().__init__(message)
         self.message = message
+        self.help = help
         self.start = (token.start_pos or 0) + start
         self.end = (token.start_pos or 0) + end
 
@@ -130,7 +131,7 @@ def _parse(text: MappedText, start: str) -> Any:
     except VisitError as problem:
         if isinstance(problem.orig_exc, _Refused):
             refused = problem.orig_exc
-            raise ParseError(refused.message, text.span(refused.start, refused.end)) from None
+            raise ParseError(refused.message, text.span(refused.start, refused.end), help=refused.help) from None
         raise
 
 
@@ -261,7 +262,9 @@ def _unescape(token: Token, start: int, quoted: str) -> str:
             out.append(int(body[at + 2 : at + 4], 16))
             at += 4
         else:
-            raise _Refused(f"unknown escape `\\{escape}` in a quoted text", token, start + at + 1, start + at + 3)
+            message = f"unknown escape `\\{escape}` in a quoted text"
+            hint = f"two backslashes stand for one: `\\\\{escape}`"
+            raise _Refused(message, token, start + at + 1, start + at + 3, hint)
     return out.decode("utf-8", "replace")
 
 
