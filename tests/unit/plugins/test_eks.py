@@ -402,7 +402,7 @@ def test_a_missing_library_is_named_with_what_installs_it(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(SourceError) as caught:
         PLUGIN.open(CLUSTER, Options(), Witness().context)
-    assert caught.value.reason == "the package `boto3` is not installed"
+    assert "boto3" in caught.value.reason
     assert caught.value.help == "pip install 'lanner[eks]'"
 
 

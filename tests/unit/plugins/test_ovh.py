@@ -445,7 +445,7 @@ def test_a_missing_library_is_named_with_what_installs_it(monkeypatch: pytest.Mo
     monkeypatch.delattr("lanner.plugins.ovh.tail", raising=False)
     with pytest.raises(SourceError) as caught:
         PLUGIN.open("gra1.logs.ovh.com/tail/?tk=x", Options(), Witness().context)
-    assert caught.value.reason == "the package `websockets` is not installed"
+    assert "websockets" in caught.value.reason
     assert caught.value.help == "pip install 'lanner[ovh]'"
 
 

@@ -17,6 +17,7 @@ from azure.eventhub.aio import CheckpointStore, EventHubConsumerClient
 from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
 
 from lanner.plugins.aks.options import Options
+from lanner.plugins.common import needing
 from lanner.sources.base import SourceError, reason_of
 
 BALANCE_S, OWNED_S = 10.0, 60.0
@@ -87,11 +88,8 @@ async def connected(options: Options, *, from_start: bool = False, as_member: bo
 
 
 def _credential() -> Any:
-    try:
+    with needing("aks"):
         from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415 - it costs start-up time, and few need it
-    except ImportError:
-        help_text = "install it with `pip install 'lanner[aks]'`, or give connection strings"
-        raise SourceError("k8saudit-aks", "azure-identity is not installed", help_text, action="open") from None
     return DefaultAzureCredential()
 
 

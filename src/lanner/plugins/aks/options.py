@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from lanner.plugins.common import MaxEventSize
 from lanner.sources.base import Limits, SourceError
 from lanner.sources.plugin import Start, secret
 
@@ -43,9 +44,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, rename={"max_event_size
     rate_limit_burst: Annotated[
         int, Meta(description="How many records are read at once before the limit counts.", ge=1)
     ] = 200
-    max_event_size: Annotated[
-        int, Meta(description="Largest event in bytes; a larger one is evaluated on its metadata.", ge=1)
-    ] = Limits().max_event_size
+    max_event_size: MaxEventSize = Limits().max_event_size
     consumer_group: Annotated[str, Meta(description="The consumer group (Lanner's own).", min_length=1)] = DEFAULT_GROUP
     event_hub_namespace: Annotated[
         str,

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from lanner.plugins.aks.options import Options, need
 from lanner.plugins.aks.records import converter
-from lanner.sources.base import Source, SourceError
+from lanner.plugins.common import needing
+from lanner.sources.base import Source
 from lanner.sources.plugin import Context, Finding, Plugin
 
 _UNNAMED = ("", "default")  # what upstream's configurations have where they name no cluster
@@ -20,10 +21,8 @@ def open_source(open_params: str, options: Options, context: Context) -> Source:
         SourceError: The options cannot be used, or a library is not installed.
     """
     need(options)
-    try:
-        from lanner.plugins.aks.source import EventHubSource  # noqa: PLC0415 - its libraries are an extra
-    except ImportError as error:
-        raise _missing(error) from None
+    with needing("aks"):
+        from lanner.plugins.aks.source import EventHubSource  # noqa: PLC0415 - see `needing`
     names = [name.strip() for name in open_params.split(",") if name.strip() not in _UNNAMED]
     limited = replace(context, limits=replace(context.limits, max_event_size=options.max_event_size))
     return EventHubSource(options, converter(names), limited)
@@ -36,16 +35,9 @@ async def check(open_params: str, options: Options) -> Sequence[Finding]:
         SourceError: The options cannot be used, or a library is not installed.
     """
     need(options)
-    try:
-        from lanner.plugins.aks.check import findings  # noqa: PLC0415 - its libraries are an extra
-    except ImportError as error:
-        raise _missing(error) from None
+    with needing("aks"):
+        from lanner.plugins.aks.check import findings  # noqa: PLC0415 - see `needing`
     return await findings(options)
-
-
-def _missing(error: ImportError) -> SourceError:
-    help_text = "install it with `pip install 'lanner[aks]'`"
-    return SourceError("k8saudit-aks", f"a library cannot be used: {error}", help_text, action="open")
 
 
 PLUGIN = Plugin(

@@ -27,9 +27,6 @@ As many wait behind them, and as many are on their way: the client holds no more
 IN_HAND_BYTES = 64 * MIB
 """Bytes of messages that all partitions together may be evaluating; others wait for their turn."""
 
-FIRST_PAUSE_S, LAST_PAUSE_S = 0.5, 30.0
-"""Before what was not handled is delivered again."""
-
 _MAX_SAID = 300
 
 Sleep = Callable[[float], Awaitable[object]]
@@ -172,13 +169,12 @@ class EventHubSource:
         messages = [Message(number, _body(event)) for number, event in by_number.items()]
         pieces = await asyncio.to_thread(lambda: [*cut(name, messages, self._convert, self._context.limits)])
         await self._rate.take(sum(piece.records for piece in pieces))
-        pause_s = FIRST_PAUSE_S
+        waits = pauses()
         while pieces and not self._is_ending:
             left = await finish(self._hand_over(name, partition, by_number, pieces, handle))
             if left:
-                pause_s = FIRST_PAUSE_S if len(left) < len(pieces) else pause_s
-                await self._sleep(pause_s)
-                pause_s = min(2 * pause_s, LAST_PAUSE_S)
+                waits = pauses() if len(left) < len(pieces) else waits
+                await self._sleep(next(waits))
             pieces = left
 
     async def _hand_over(

@@ -14,6 +14,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from lanner.plugins.common import MaxEventSize, needing
 from lanner.sources.base import Limits, Source, SourceError
 from lanner.sources.plugin import Context, Finding, Plugin
 
@@ -40,9 +41,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     ] = 1
     polling_interval: Annotated[float, Meta(description="Seconds between polls.", gt=0)] = 5
     use_async: Annotated[bool, Meta(description="Accepted, without effect.")] = True
-    max_event_size: Annotated[
-        int, Meta(description="Largest event in bytes; a larger one is evaluated on its metadata.", ge=1)
-    ] = Limits().max_event_size
+    max_event_size: MaxEventSize = Limits().max_event_size
     late: Annotated[
         float,
         Meta(
@@ -60,11 +59,9 @@ def open_source(open_params: str, options: Options, context: Context) -> Source:
         SourceError: There is no name, it can be no cluster's, or the library is not installed.
     """
     clusters = _clusters(open_params)
-    try:
-        from lanner.plugins.eks.logs import Place, region_of  # noqa: PLC0415 - an extra, and slow to import
+    with needing("eks"):
+        from lanner.plugins.eks.logs import Place, region_of  # noqa: PLC0415 - see `needing`
         from lanner.plugins.eks.poll import LogsSource, Pace  # noqa: PLC0415 - as above
-    except ImportError:
-        raise _not_installed(open_params) from None
     places = [Place(cluster, region_of(options.region), options.profile) for cluster in clusters]
     limits = replace(context.limits, max_event_size=options.max_event_size)
     pace = Pace(interval=options.polling_interval, shift=options.shift, late=options.late, batch=options.buffer_size)
@@ -75,13 +72,11 @@ async def check(open_params: str, options: Options) -> Sequence[Finding]:
     """Ask who it is, and for events of each cluster's log."""
     try:
         clusters = _clusters(open_params)
-        from lanner.plugins.eks.checks import findings  # noqa: PLC0415 - an extra, and slow to import
-        from lanner.plugins.eks.logs import Place, region_of  # noqa: PLC0415 - as above
+        with needing("eks"):
+            from lanner.plugins.eks.checks import findings  # noqa: PLC0415 - see `needing`
+            from lanner.plugins.eks.logs import Place, region_of  # noqa: PLC0415 - as above
     except SourceError as error:
-        return [Finding("open_params", False, error.reason, error.help)]
-    except ImportError:
-        missing = _not_installed(open_params)
-        return [Finding("lanner[eks]", False, missing.reason, missing.help)]
+        return [Finding(error.path, False, error.reason, error.help)]
     places = [Place(cluster, region_of(options.region), options.profile) for cluster in clusters]
     return [each for place in places for each in await asyncio.to_thread(list, findings(place))]
 
@@ -96,10 +91,6 @@ def _clusters(open_params: str) -> list[str]:
         if not _NAME.fullmatch(name):
             raise SourceError("open_params", f"`{name}` can be no name of a cluster", help_text)
     return names
-
-
-def _not_installed(open_params: str) -> SourceError:
-    return SourceError(open_params, "the package `boto3` is not installed", "pip install 'lanner[eks]'")
 
 
 PLUGIN = Plugin(

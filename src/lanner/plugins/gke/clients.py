@@ -8,6 +8,7 @@ import warnings
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from lanner.plugins.common import missing
 from lanner.plugins.gke.options import Options
 from lanner.sources.base import SourceError, reason_of
 
@@ -35,12 +36,7 @@ def check_installed() -> None:
         except ModuleNotFoundError:
             is_there = False
         if not is_there:
-            raise SourceError(
-                "k8saudit-gke",
-                "Google's client libraries are not installed",
-                "pip install 'lanner[gke]'",
-                action="open",
-            )
+            raise missing("gke", "Google's client libraries are not installed")
 
 
 def emulator() -> str | None:

@@ -21,7 +21,7 @@ from lanner.plugins.gke.options import Options, Subscription
 from lanner.plugins.gke.rebuilding import Event, Rebuilder, deliveries
 from lanner.sources.base import Delivery, Handler, NotStored, RejectedDelivery, SourceError, reason_of
 from lanner.sources.plugin import Context, Trouble
-from lanner.sources.retry import Clock, Patience
+from lanner.sources.retry import Clock, Patience, pauses
 from lanner.sources.several import Several
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class PubSubSource:
         from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 - see `run`
 
         loop = asyncio.get_running_loop()
-        pause_s = 0.0
+        waits = pauses(MIN_PAUSE_S, MAX_PAUSE_S)
         patience = Patience(self._context)
         while True:
             began = loop.time()
@@ -133,10 +133,11 @@ class PubSubSource:
                 reason = reason_of(error)
                 if problem := refusal(path, error):
                     several.refused(path, problem)
-            pause_s = MIN_PAUSE_S if loop.time() - began > LONG_LIFE_S else min(MAX_PAUSE_S, pause_s * 2) or MIN_PAUSE_S
+            if loop.time() - began > LONG_LIFE_S:
+                waits = pauses(MIN_PAUSE_S, MAX_PAUSE_S)
             self._context.tell(Trouble.RETRY, f"{path}: {reason}")
             patience.failed(f"{path} cannot be pulled from: {reason}")
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(next(waits))
 
     async def _look(self, client: SubscriberClient, path: str) -> bool:
         """Whether the subscription is seen to be there: a stream tries for ever, and does not say so.
@@ -241,7 +242,7 @@ class Worker:
         self._context = context
         self._ending = ending
         self._patience = Patience(context, clock)
-        self._pause_s = 0.0
+        self._waits = pauses(MIN_PAUSE_S, MAX_PAUSE_S)
         self._until_s = 0.0
 
     async def run(self, inbox: Inbox) -> None:
@@ -272,7 +273,7 @@ class Worker:
             else:
                 failed.append(each)
         if not failed:
-            self._pause_s = 0.0
+            self._waits = pauses(MIN_PAUSE_S, MAX_PAUSE_S)
             self._patience.passed()
         elif self._ending.is_set():
             inbox.put(failed)  # they go back when the stream is closed: on an open one they would come again at once
@@ -280,8 +281,7 @@ class Worker:
             _give_back([*failed, *inbox.drain()])
         else:  # the service sends again at once, and evaluating will hardly fare better at once
             _give_back(failed)
-            self._pause_s = min(MAX_PAUSE_S, self._pause_s * 2) or MIN_PAUSE_S
-            await self._rest(self._pause_s)
+            await self._rest(next(self._waits))
 
     async def _deliver(self, events: Sequence[Event]) -> bool | None:
         """Hand on events together.
@@ -302,8 +302,7 @@ class Worker:
     async def _hand_on(self, delivery: Delivery) -> bool:
         """Whether a delivery was handled; while nothing can be stored it is tried again, within bounds."""
         loop = asyncio.get_running_loop()
-        pause_s = MIN_PAUSE_S
-        while True:
+        for pause_s in pauses(MIN_PAUSE_S, MAX_PAUSE_S):
             try:
                 await self._handle(delivery)
             except RejectedDelivery as error:
@@ -314,9 +313,9 @@ class Worker:
                 if self._ending.is_set() or loop.time() >= self._until_s:
                     return False
                 await self._rest(pause_s)
-                pause_s = min(MAX_PAUSE_S, pause_s * 2)
                 continue
             return True
+        raise AssertionError("pauses have no end")
 
     async def _rest(self, seconds: float) -> None:
         """Wait, unless the source is to end."""

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from msgspec import Meta
 
+from lanner.plugins.common import MaxEventSize
 from lanner.sources.auth import CERTIFICATE_KINDS, Access, Client, Network, client_of, network_of
 from lanner.sources.base import Limits, Source, SourceError, reason_of
 from lanner.sources.follow import FollowSource, StdinSource
@@ -36,9 +37,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ssl_key: Annotated[
         str, Meta(description="PEM file of the key, when it is not in the certificate's (Lanner's own).")
     ] = ""
-    max_event_size: Annotated[
-        int, Meta(description="Largest event in bytes; a larger one is evaluated on its metadata.", ge=1)
-    ] = Limits().max_event_size
+    max_event_size: MaxEventSize = Limits().max_event_size
     webhook_max_batch_size: Annotated[
         int, Meta(description="Largest body of a post in bytes; a larger one is refused.", ge=1)
     ] = Limits().max_batch_size

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -19,17 +19,14 @@ from lanner.plugins.kafka.options import Options, Place, consumer_properties
 from lanner.sources.base import SourceError
 from lanner.sources.batches import Message
 from lanner.sources.plugin import Context, Start, Trouble
+from lanner.sources.retry import pauses
 
 POLL_S = 0.5
 """How long to wait for messages; the end of a run waits for it."""
 
-FIRST_PAUSE_S, LAST_PAUSE_S = 0.5, 30.0
-"""Before what was not handled is delivered again."""
-
 _COMMIT_AGAIN_S = 1.0
 _ASK_TIMEOUT_S = 10.0
 _STATE = re.compile(r" \(after \d+ms in state [^()]*\)$")
-_MAX_DOUBLINGS = 10
 _STORED, _FIRST = -1000, -2  # librdkafka's numbers for the offset that the group has committed, and for the first
 
 
@@ -69,7 +66,7 @@ class Member:
         self._assigned: set[Partition] = set()
         self._taken: dict[Partition, list[Message]] = {}
         self._paused: dict[Partition, Pause] = {}
-        self._failures: dict[Partition, int] = {}  # in a row
+        self._waits: dict[Partition, Iterator[float]] = {}  # of those that failed last
         self._handled: dict[Partition, int] = {}  # not committed yet, as far as is known
         self._commit_at_s = 0.0
         self._begun: set[Partition] = set()  # so that none is read from its start twice
@@ -127,7 +124,7 @@ class Member:
         """
         for partition, offset in handled.items():
             self._handled[partition] = offset
-            self._failures.pop(partition, None)
+            self._waits.pop(partition, None)
         for partition, offset in failed.items():
             self._put_off(partition, offset)
         self._commit()
@@ -147,9 +144,7 @@ class Member:
 
     def _put_off(self, partition: Partition, offset: int) -> None:
         """Have a partition go on from an offset after a pause, longer each time."""
-        times = self._failures.get(partition, 0)
-        self._failures[partition] = times + 1
-        pause_s = min(FIRST_PAUSE_S * 2.0 ** min(times, _MAX_DOUBLINGS), LAST_PAUSE_S)
+        pause_s = next(self._waits.setdefault(partition, pauses()))
         self._paused[partition] = Pause(offset, self._clock() + pause_s)
         with suppress(KafkaException):  # when it is just being given up; what still comes of it is dropped
             self._consumer.pause([_to_client(partition)])
@@ -234,7 +229,7 @@ class Member:
     def _forget(self, partitions: Iterable[Partition]) -> None:
         for partition in partitions:
             self._assigned.discard(partition)
-            for of_partition in (self._taken, self._paused, self._failures, self._handled):
+            for of_partition in (self._taken, self._paused, self._waits, self._handled):
                 of_partition.pop(partition, None)
 
     def _commit(self) -> None:

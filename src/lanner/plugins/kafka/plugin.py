@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lanner.plugins.common import needing
 from lanner.plugins.kafka.options import Options, consumer_properties, read_place
 from lanner.plugins.kafka.shapes import converter
-from lanner.sources.base import Source, SourceError
+from lanner.sources.base import Source
 from lanner.sources.plugin import Context, Finding, Plugin
 
 
@@ -18,11 +19,9 @@ def open_source(open_params: str, options: Options, context: Context) -> Source:
     """
     place = read_place(open_params)
     consumer_properties(place, options)
-    try:
-        from lanner.plugins.kafka.consumer import Member  # noqa: PLC0415 - its library is an extra
+    with needing("kafka"):
+        from lanner.plugins.kafka.consumer import Member  # noqa: PLC0415 - see `needing`
         from lanner.plugins.kafka.source import KafkaSource  # noqa: PLC0415 - likewise
-    except ImportError as error:
-        raise _missing(open_params, error) from None
     return KafkaSource(Member(place, options, context), converter(options.format, context.limits), context)
 
 
@@ -33,16 +32,9 @@ async def check(open_params: str, options: Options) -> Sequence[Finding]:
         SourceError: The parameters or options cannot be used, or the library is not installed.
     """
     place = read_place(open_params)
-    try:
-        from lanner.plugins.kafka.check import findings  # noqa: PLC0415 - its library is an extra
-    except ImportError as error:
-        raise _missing(open_params, error) from None
+    with needing("kafka"):
+        from lanner.plugins.kafka.check import findings  # noqa: PLC0415 - see `needing`
     return await findings(place, options)
-
-
-def _missing(open_params: str, error: ImportError) -> SourceError:
-    help_text = "install it with `pip install 'lanner[kafka]'`"
-    return SourceError(open_params, f"a library cannot be used: {error}", help_text, action="open")
 
 
 PLUGIN = Plugin(

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from types import ModuleType
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from lanner.plugins.common import MaxEventSize, needing
 from lanner.plugins.ovh.address import Address
 from lanner.sources.base import Limits, Source, SourceError
 from lanner.sources.plugin import Context, Finding, Plugin, Start
@@ -21,9 +21,7 @@ from lanner.sources.plugin import Context, Finding, Plugin, Start
 class Options(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """`init_config` of k8saudit-ovh."""
 
-    max_event_size: Annotated[
-        int, Meta(description="Largest event in bytes; a larger one is evaluated on its metadata.", ge=1)
-    ] = Limits().max_event_size
+    max_event_size: MaxEventSize = Limits().max_event_size
     stall_timeout: Annotated[
         float,
         Meta(
@@ -46,9 +44,9 @@ def open_source(open_params: str, options: Options, context: Context) -> Source:
         help_text = "leave `--from-start` out; export what the stream has kept, and give the file to `lanner scan`"
         raise SourceError(address.shown, reason, help_text, action="read from the start")
     limits = replace(context.limits, max_event_size=options.max_event_size)
-    tail = _tail(address)
-    source: Source = tail.TailSource(address, limits, context, tail.Timing(quiet=options.stall_timeout / 2))
-    return source
+    with needing("ovh"):
+        from lanner.plugins.ovh.tail import TailSource, Timing  # noqa: PLC0415 - see `needing`
+    return TailSource(address, limits, context, Timing(quiet=options.stall_timeout / 2))
 
 
 async def check(open_params: str, options: Options) -> Sequence[Finding]:
@@ -57,22 +55,14 @@ async def check(open_params: str, options: Options) -> Sequence[Finding]:
     try:
         address = Address.parse(open_params)
         subject = f"tail on {address.host}"
-        trouble = await _tail(address).probe(address)
+        with needing("ovh"):
+            from lanner.plugins.ovh.tail import probe  # noqa: PLC0415 - see `needing`
+        trouble = await probe(address)
     except SourceError as error:
         return [Finding(subject, False, error.reason, error.help)]
     if trouble:
         return [Finding(subject, False, trouble, "Lanner has to reach it over TLS; HTTPS_PROXY can name a proxy")]
     return [Finding(subject, True, "it accepts the token, and answers")]
-
-
-def _tail(address: Address) -> ModuleType:
-    """The module that reads tails; it needs the library that the extra brings."""
-    try:
-        from lanner.plugins.ovh import tail  # noqa: PLC0415 - the library is an extra, and costs start-up time
-    except ImportError:
-        reason = "the package `websockets` is not installed"
-        raise SourceError(address.shown, reason, "pip install 'lanner[ovh]'") from None
-    return tail
 
 
 PLUGIN = Plugin(

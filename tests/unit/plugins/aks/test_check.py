@@ -9,7 +9,8 @@ from lanner.plugins.aks.options import Options
 from lanner.sources.plugin import Finding
 from tests.unit.plugins.aks.blobs import Storage
 from tests.unit.plugins.aks.hub import Hub
-from tests.unit.plugins.aks.test_source import Run, end, message, options, run_until, until
+from tests.unit.plugins.aks.test_source import message, options, run_until
+from tests.unit.plugins.running import Run, end, until
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # of the client, see conftest
 

@@ -6,8 +6,6 @@ Neither is Azure: what the peers leave out stands at their heads.
 import asyncio
 import json
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -16,9 +14,11 @@ from lanner.plugins.aks import PLUGIN
 from lanner.plugins.aks.options import Options
 from lanner.plugins.aks.source import AT_ONCE, Budget, RateLimit
 from lanner.sources.base import Delivery, Handler, RejectedDelivery, SourceError
-from lanner.sources.plugin import Context, Start
+from lanner.sources.plugin import Start
+from tests.unit.plugins import running
 from tests.unit.plugins.aks.blobs import CONTAINER, Storage
 from tests.unit.plugins.aks.hub import HUB, Hub
+from tests.unit.plugins.running import Run, end, until
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # of the client, see conftest
 
@@ -49,52 +49,8 @@ def options(hub: Hub, storage: Storage, **values: Any) -> Options:
     return Options(**{**given, **values})
 
 
-@dataclass
-class Run:
-    """A source that runs, and all that it said and delivered."""
-
-    deliveries: list[Delivery] = field(default_factory=list)
-    troubles: list[tuple[str, str, int]] = field(default_factory=list)
-    started: list[str] = field(default_factory=list)
-    start: Start = Start.KEPT
-
-    def context(self) -> Context:
-        return Context(
-            name="aks",
-            start=self.start,
-            started=lambda text, _: self.started.append(text),
-            tell=lambda trouble, text, times=1: self.troubles.append((trouble.value, text, times)),
-        )
-
-    async def handle(self, delivery: Delivery) -> None:
-        self.deliveries.append(delivery)
-
-    @property
-    def events(self) -> list[str]:
-        return [json.loads(line)["auditID"] for each in self.deliveries for line in bytes(each.payload).splitlines()]
-
-    def told(self, trouble: str) -> list[str]:
-        return [text for kind, text, _ in self.troubles if kind == trouble]
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not holds():
-            await asyncio.sleep(0.01)
-
-
-async def end(task: asyncio.Future[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
-
-
 async def run_until(given: Options, done: Callable[[], bool], run: Run, handle: Handler | None = None) -> None:
-    task = asyncio.ensure_future(PLUGIN.open("", given, run.context()).run(handle or run.handle))
-    try:
-        await until(lambda: done() or task.done())
-    finally:
-        await end(task)
+    await running.run_until(PLUGIN, "", given, done=done, run=run, handle=handle)
 
 
 def test_events_of_all_partitions_are_delivered_and_the_checkpoint_is_kept(hub: Hub, storage: Storage) -> None:

@@ -7,21 +7,19 @@ included; what they do not have is authentication, authorisation, and a log on d
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import json
 import logging
 import weakref
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, Producer, TopicPartition, cimpl
 
 from lanner.plugins.kafka import PLUGIN
 from lanner.plugins.kafka.options import Options
-from lanner.sources.base import Delivery, Handler, Limits
-from lanner.sources.plugin import Context, Start
+from lanner.sources.base import Handler, Limits
+from tests.unit.plugins import running
+from tests.unit.plugins.running import Run
 
 _PRODUCER = 0  # librdkafka's number for the kind of client
 
@@ -82,33 +80,6 @@ def _end(library: ctypes.CDLL, brokers: int, client: int) -> None:
     library.rd_kafka_destroy(client)
 
 
-@dataclass
-class Run:
-    """A source that runs, and all that it said and delivered."""
-
-    deliveries: list[Delivery] = field(default_factory=list)
-    troubles: list[tuple[str, str, int]] = field(default_factory=list)
-    started: list[str] = field(default_factory=list)
-    start: Start = Start.KEPT
-
-    def context(self, limits: Limits | None = None) -> Context:
-        return Context(
-            name="kafka",
-            limits=limits or Limits(),
-            start=self.start,
-            started=lambda text, _: self.started.append(text),
-            tell=lambda trouble, text, times=1: self.troubles.append((trouble.value, text, times)),
-        )
-
-    async def handle(self, delivery: Delivery) -> None:
-        self.deliveries.append(delivery)
-
-    @property
-    def events(self) -> list[str]:
-        """The IDs of the events that were delivered, in order."""
-        return [json.loads(line)["auditID"] for each in self.deliveries for line in bytes(each.payload).splitlines()]
-
-
 def event(audit_id: str) -> bytes:
     return json.dumps({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": audit_id, "verb": "get"}).encode()
 
@@ -132,22 +103,4 @@ async def run_until(
     limits: Limits | None = None,
 ) -> None:
     """Run a source until something holds, then end it as a run does."""
-    source = PLUGIN.open(place, given or options(), run.context(limits))
-    task = asyncio.ensure_future(source.run(handle or run.handle))
-    try:
-        await until(lambda: done() or task.done())
-    finally:
-        await end(task)
-
-
-async def until(holds: Callable[[], bool], timeout_s: float = 60) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not holds():
-            await asyncio.sleep(0.01)
-
-
-async def end(task: asyncio.Future[None]) -> None:
-    """Cancel a run and wait for it; another failure is raised."""
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    await running.run_until(PLUGIN, place, given or options(), done=done, run=run, handle=handle, limits=limits)

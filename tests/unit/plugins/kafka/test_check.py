@@ -11,7 +11,8 @@ from lanner.plugins.kafka import PLUGIN
 from lanner.plugins.kafka import check as checking
 from lanner.plugins.kafka.options import Options, client_properties, read_place
 from lanner.sources.plugin import Finding
-from tests.unit.plugins.kafka.cluster import Cluster, Run, events, options, run_until
+from tests.unit.plugins.kafka.cluster import Cluster, events, options, run_until
+from tests.unit.plugins.running import Run
 
 
 def check(place: str, given: Options | None = None) -> list[Finding]:

@@ -10,7 +10,8 @@ from lanner.plugins.kafka import PLUGIN
 from lanner.plugins.kafka.consumer import Member, Partition
 from lanner.plugins.kafka.options import Options, Place
 from lanner.sources.base import Delivery
-from tests.unit.plugins.kafka.cluster import Cluster, Run, end, event, events, options, run_until, until
+from tests.unit.plugins.kafka.cluster import Cluster, event, events, options, run_until
+from tests.unit.plugins.running import Run, end, until
 
 
 def _partitions(run: Run) -> set[str]:

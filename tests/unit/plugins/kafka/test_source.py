@@ -12,7 +12,8 @@ from lanner.plugins.kafka.source import AT_ONCE, KafkaSource
 from lanner.sources.base import Delivery, Framing, Limits, RejectedDelivery, SourceError
 from lanner.sources.batches import Converted, Message
 from lanner.sources.plugin import Start
-from tests.unit.plugins.kafka.cluster import Cluster, Run, end, event, events, options, run_until, until
+from tests.unit.plugins.kafka.cluster import Cluster, event, events, options, run_until
+from tests.unit.plugins.running import Run, end, until
 
 
 def test_messages_of_all_partitions_are_delivered_in_order_and_committed(cluster: Cluster) -> None:
