@@ -119,6 +119,9 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
         self._crowd.leave(self)
+        self._body = None
+        if self.scope is not None:
+            self.scope["state"].pop("pour", None)  # which leads back here
         _stop(self._head_timer)
         _stop(self._answer_timer)
         super().connection_lost(exc)
@@ -155,6 +158,7 @@ class Connection(HttpToolsProtocol):
             self._body.filled(nbytes)
         self._left -= nbytes
         if self._left:
+            self.flow.pause_reading()  # until the application has seen whether there is room for more
             self.cycle.message_event.set()
         else:
             self._body = None

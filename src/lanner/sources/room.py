@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import mmap
 from collections import Counter
 from collections.abc import Hashable, Iterator
@@ -15,6 +16,7 @@ MAX_DIRECT_BYTES = 16 * MIB
 """A body that is announced as no larger is received to where it is decoded; another in parts, which are joined."""
 
 _READ_BYTES = MIB  # at a time: others are to have their turn
+_LEAST_BYTES = 16 * 1024  # so that it is noticed that there is too much
 _PIECE_BYTES = 256 * 1024
 _WARM_BYTES = 4 * MIB
 _WARM_SPACES = 4
@@ -83,6 +85,10 @@ class Room:
         if self._held.in_flight_bytes + more > self.max_bytes or self.of_sites[site] + more > self.max_of_site:
             raise NoRoom(is_for_now=True)
 
+    def left(self, site: Hashable) -> int:
+        """How many bytes more can be held of a site."""
+        return min(self.max_bytes - self._held.in_flight_bytes, self.max_of_site - self.of_sites[site])
+
     def count(self, site: Hashable, more: int) -> None:
         """Count bytes of a site, or with a negative number forget them."""
         self._held.in_flight_bytes += more
@@ -110,12 +116,12 @@ class Body:
     def __enter__(self) -> Body:
         return self
 
-    def __exit__(self, *raised: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *raised: object) -> None:
         self._room.count(self._site, -self.size)
         self._parts.clear()
-        if self._space is not None:
+        if self._space is not None and kind is not asyncio.CancelledError:  # a thread may still be reading it then
             self._room.spaces.give(self._space, self.size)
-            self._space = None
+        self._space = None
 
     def add(self, part: bytes) -> None:
         """Take a part.
@@ -145,9 +151,10 @@ class Body:
         return self._space is not None
 
     def space(self, most: int) -> memoryview:
-        """Where to put what comes next, at most so many bytes."""
+        """Where to put what comes next, at most so many bytes, and little where there is no room for it."""
         assert self._space is not None  # noqa: S101 - INVARIANT: it is open
-        return memoryview(self._space)[self.size : self.size + min(most, _READ_BYTES)]
+        size = min(most, max(_LEAST_BYTES, min(_READ_BYTES, self._room.left(self._site))))
+        return memoryview(self._space)[self.size : self.size + size]
 
     def filled(self, number: int) -> None:
         """Count what was put there; `check` says whether that was too much."""
@@ -196,9 +203,12 @@ class Spaces:
         if self._free:
             return self._free.pop()
         try:
-            return mmap.mmap(-1, MAX_DIRECT_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            space = mmap.mmap(-1, MAX_DIRECT_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            if hasattr(mmap, "MADV_NOHUGEPAGE"):
+                space.madvise(mmap.MADV_NOHUGEPAGE)  # else the first byte may take 2 MiB
         except OSError:
             return None
+        return space
 
     def give(self, space: mmap.mmap, used: int) -> None:
         """Let others use it."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import create_engine, event, inspect, select, text, update
-from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.engine import URL, Connection, Engine, RootTransaction
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from lanner.store import tables
@@ -20,6 +20,9 @@ from lanner.store.errors import StoreError
 
 BUSY_S = 5.0
 """How long to wait for others that write, and for a server that does not answer."""
+
+TURN_S = 60.0
+"""How long to wait for what this process itself is writing, which a slow disk can make long."""
 
 _CACHE_KIB = 16 * 1024
 _WAL_PAGES = 2000
@@ -65,18 +68,22 @@ class Database:
         Raises:
             StoreError: It is not, or it is not known to be.
         """
-        with self._turn:
+        with self._my_turn():
+            is_written = False
             try:
-                connection = self._begun()
+                connection, transaction = self._begun()
                 try:
                     yield connection
                 except BaseException:
-                    connection.rollback()
+                    transaction.rollback()
                     raise
-                connection.commit()
+                transaction.commit()
+                is_written = True
             except SQLAlchemyError as error:
-                self._let_go()
                 raise StoreError.of(error) from error
+            finally:
+                if not is_written:
+                    self._let_go()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -136,31 +143,46 @@ class Database:
 
     def close(self) -> None:
         """Close what is open."""
-        with self._turn:
+        with suppress(StoreError), self._my_turn():
             self._let_go()
         self._engine.dispose()
 
-    def _begun(self) -> Connection:
-        """The connection that is kept to write by, with a transaction begun."""
+    @contextmanager
+    def _my_turn(self) -> Iterator[None]:
+        if not self._turn.acquire(timeout=TURN_S):
+            raise StoreError("the database does not answer", is_of_place=True)
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def _begun(self) -> tuple[Connection, RootTransaction]:
+        """The connection that is kept to write by, and a transaction on it."""
         is_new = self._writer is None
         try:
-            if self._writer is None:
-                self._writer = self._engine.connect()
-            self._writer.begin()
+            writer = self._writer = self._writer or self._engine.connect()
+            transaction = writer.begin()
             if self.is_shared:
-                self._writer.execute(_LOCK, {"key": _WRITERS})
+                writer.execute(_LOCK, {"key": _WRITERS})
         except DBAPIError as error:
             self._let_go()
             if is_new or not error.connection_invalidated:
                 raise
             return self._begun()  # the server was started again since the last time
-        return self._writer
+        return writer, transaction
 
     def _let_go(self) -> None:
-        if self._writer is not None:
-            with suppress(SQLAlchemyError):
-                self._writer.close()
-            self._writer = None
+        """Keep the connection no more: what went wrong on it may go on to, and a commit that failed is still begun.
+
+        A file's is only taken back, and used again: the last one to be closed makes room in the file by a checkpoint,
+        so that a full disk would refuse and take posts by turns.
+        """
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with suppress(Exception):
+                writer.invalidate() if self.is_shared else writer.connection.rollback()
+            with suppress(Exception):
+                writer.close()
 
     @staticmethod
     def _shared(url: URL) -> Engine:

@@ -2,7 +2,9 @@
 
 import asyncio
 import gzip
+import socket
 import ssl
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from lanner.sources.base import Delivery, Limits
 from lanner.sources.connection import Bounds
 from lanner.sources.crowd import Closing
 from lanner.sources.receiver import Refusal
+from lanner.sources.room import Room
 from lanner.sources.tls import TlsFiles, tls_context
 from lanner.sources.webhook import WebhookOptions, WebhookSource
 from tests.unit.sources.clients import BODY, Keep, head, request, run, running, send, until
@@ -333,6 +336,36 @@ def test_one_site_cannot_take_all_bytes_in_flight() -> None:
 
     source = WebhookSource(LOCAL, Limits(max_batch_size=700), bounds=Bounds(in_flight_bytes=1000))
     run(main())
+
+
+def test_however_much_waits_to_be_read_no_more_is_held_than_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    most, count, size = 4 << 20, 12, 3 << 20
+    held: list[int] = []
+    before = Room.count
+
+    def counted(room: Room, site: object, more: int) -> None:
+        before(room, site, more)
+        held.append(source.stats.in_flight_bytes)
+
+    def attack(port: int) -> None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+            client.sendall(head(size) + b"x" * size)
+            client.recv(100)
+
+    async def main() -> None:
+        async with running(source, Keep()) as port:
+            clients = [threading.Thread(target=attack, args=(port,)) for _ in range(count)]
+            for client in clients:
+                client.start()
+            await until(lambda: source.stats.in_flight_bytes > 0)
+            threading.Event().wait(0.2)  # as while a large post is evaluated: meanwhile all that they send waits
+            await until(lambda: not any(client.is_alive() for client in clients))
+
+    monkeypatch.setattr(Room, "count", counted)
+    source = WebhookSource(LOCAL, Limits(max_batch_size=most), bounds=Bounds(in_flight_bytes=most, of_site=count))
+    run(main())
+    assert max(held) <= most + count * 16 * 1024
+    assert held[-1] == 0
 
 
 def test_requests_that_are_sent_ahead_in_heaps_end_their_connection() -> None:

@@ -1,0 +1,88 @@
+"""Transactions that end otherwise than they should."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import event, insert, select
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError
+
+from lanner.store.database import Database
+from lanner.store.errors import StoreError
+from lanner.store.place import locate
+from lanner.store.tables import CHECKPOINTS
+
+
+@pytest.fixture
+def opened(url: str) -> Callable[[], Database]:
+    """Opens the database, once it has its tables."""
+    place = locate(url)
+    first = place.database()
+    if place.path:
+        place.path.parent.mkdir(parents=True)
+    first.prepare()
+    first.close()
+    return place.database
+
+
+def save(database: Database, name: str) -> None:
+    with database.writing() as connection:
+        connection.execute(insert(CHECKPOINTS).values(source=name, value=""))
+
+
+def saved(database: Database) -> list[str]:
+    with database.reading() as connection:
+        return list(connection.scalars(select(CHECKPOINTS.c.source).order_by(CHECKPOINTS.c.source)))
+
+
+def test_after_a_commit_that_failed_others_can_write_at_once_and_so_can_this_one(
+    opened: Callable[[], Database],
+) -> None:
+    one, other = opened(), opened()
+    failures = [OperationalError("COMMIT", {}, Exception("disk I/O error"))]
+
+    def fail(connection: Connection) -> None:
+        if failures:
+            raise failures.pop()
+
+    save(one, "before")
+    event.listen(one._engine, "commit", fail)
+    with pytest.raises(StoreError, match="disk I/O error"):
+        save(one, "lost")
+    save(other, "other")
+    save(one, "again")
+    assert saved(one) == ["again", "before", "other"]
+    one.close()
+    other.close()
+
+
+def test_what_fails_in_between_is_taken_back(opened: Callable[[], Database]) -> None:
+    one, other = opened(), opened()
+
+    def fail() -> None:
+        with one.writing() as connection:
+            connection.execute(insert(CHECKPOINTS).values(source="lost", value=""))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    save(other, "other")
+    save(one, "again")
+    assert saved(one) == ["again", "other"]
+    one.close()
+    other.close()
+
+
+def test_a_transaction_that_was_ended_in_between_is_not_believed_written(opened: Callable[[], Database]) -> None:
+    one = opened()
+
+    def end() -> None:
+        with one.writing() as connection:
+            connection.execute(insert(CHECKPOINTS).values(source="lost", value=""))
+            connection.rollback()
+
+    with pytest.raises(StoreError):
+        end()
+    save(one, "again")
+    assert saved(one) == ["again"]
+    one.close()
