@@ -248,7 +248,8 @@ def measure(attack: str, folder: Path, share: float = 1.0) -> Outcome:
     """
     rules, out = folder / "rules.yaml", folder / "alerts"
     write_rules(rules, 0)
-    words = ("run", "-r", str(rules), "--log-format", "text", "http://127.0.0.1:0/k8s-audit")
+    store = f"store.url=sqlite:///{folder}/alerts.db"  # another run's would have these alerts already
+    words = ("run", "-r", str(rules), "-o", store, "--log-format", "text", "http://127.0.0.1:0/k8s-audit")
     with Process((*LANNER, *words), out=out, err=folder / "err") as process:
         url = process.wait_for("listening on ").split("listening on ")[1].split()[0]
         customer = Customer(url)

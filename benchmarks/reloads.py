@@ -189,7 +189,9 @@ def measure(reloads: int, folder: Path, *, workers: int = 1, connections: int = 
     """
     rules, out = folder / "rules.yaml", folder / "alerts"
     write_rules(rules, 0)
-    words = ("run", "-r", str(rules), "--workers", str(workers), "--log-format", "text", "http://127.0.0.1:0/k8s-audit")
+    store = f"store.url=sqlite:///{folder}/alerts.db"  # another run's would have these alerts already
+    options = ("-r", str(rules), "-o", store, "--workers", str(workers), "--log-format", "text")
+    words = ("run", *options, "http://127.0.0.1:0/k8s-audit")
     with Process((*LANNER, *words), out=out, err=folder / "err") as process, closing(Alerts(out)) as alerts:
         load = Load(address(process))
         with ThreadPoolExecutor(connections) as pool:
