@@ -131,7 +131,7 @@ class Body:
         """
         self._room.check(self._site, self.size, len(part))
         self._parts.append(part)
-        self._count(len(part))
+        self.filled(len(part))
 
     def open_space(self) -> bool:
         """Have what follows received into memory that `space` gives; whether that is to be had."""
@@ -157,8 +157,9 @@ class Body:
         return memoryview(self._space)[self.size : self.size + size]
 
     def filled(self, number: int) -> None:
-        """Count what was put there; `check` says whether that was too much."""
-        self._count(number)
+        """Count what came; `check` says whether that was too much."""
+        self.size += number
+        self._room.count(self._site, number)
 
     def check(self) -> None:
         """See whether what was put into its space may be held.
@@ -183,10 +184,6 @@ class Body:
             return memoryview(self._space)[: self.size]
         parts, self._parts = self._parts, []
         return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def _count(self, number: int) -> None:
-        self.size += number
-        self._room.count(self._site, number)
 
 
 class Spaces:
