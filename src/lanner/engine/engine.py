@@ -103,12 +103,9 @@ class Engine:
             origin: Where the payload comes from, for messages.
         """
         self.stats.bytes += size or len(payload)
-        if truncated:
-            batch = self._decoder.piecewise(payload, Flaw.TOO_LARGE)
-        else:
-            batch = self._decoder.body(payload) if body else self._decoder.lines(payload)
         result = Result()
-        self._evaluate(batch, result, origin)
+        for batch in self._decoder.batches(payload, body=body, truncated=truncated):
+            self._evaluate(batch, result, origin)
         return result
 
     def _evaluate(self, batch: Batch, result: Result, origin: str) -> None:

@@ -12,7 +12,7 @@ from lanner.compiler.template import FieldValue
 from lanner.diagnostics import Diagnostics
 from lanner.engine.stats import Stats
 from lanner.events.context import Context, host_name
-from lanner.events.decode import FLAWS, Batch, EventDecoder, Flaw, Payload, is_event
+from lanner.events.decode import FLAWS, Batch, EventDecoder, Payload, is_event
 from lanner.events.schema import Event, kind_of
 from lanner.rules.model import Collection
 
@@ -64,12 +64,8 @@ class Filter:
             yield dict(zip(keys, render(event, context)[1], strict=True))
 
     def _selected(self, payload: Payload, body: bool, truncated: bool) -> Iterator[tuple[Batch, int, Event]]:
-        decoder = self._decoder
-        if truncated:
-            batch = decoder.piecewise(payload, Flaw.TOO_LARGE)
-        else:
-            batch = decoder.body(payload) if body else decoder.lines(payload)
-        yield from self._select(batch)
+        for batch in self._decoder.batches(payload, body=body, truncated=truncated):
+            yield from self._select(batch)
 
     def _select(self, batch: Batch) -> Iterator[tuple[Batch, int, Event]]:
         """The selected events with their places in their batches; the context is at each while it is looked at."""

@@ -1,6 +1,7 @@
 """Bytes to events (step 7 of the data flow).
 
-The fast way decodes a whole block of lines, or a whole webhook body, with the schema's typed decoder in one call.
+The fast way decodes a whole block of lines, or a large part of a webhook's body, with the schema's typed decoder in one
+call.
 When that fails, the block is taken apart and each document is decoded on its own, as far as it can be: a wrong type,
 a broken character, a list in a list, nesting beyond the decoder or a cut-off end costs the event its damaged part,
 never its neighbours, and never hides it. What could not be read as sent is reported as a `Flaw`.
@@ -8,15 +9,17 @@ never its neighbours, and never hides it. What could not be read as sent is repo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from functools import partial
+from itertools import pairwise
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from lanner.events.elements import documents, elements, items
+from lanner.events.elements import Items, documents, elements, parts
 from lanner.events.schema import Event, EventSchema
 from lanner.events.skim import skim
 from lanner.events.values import Json, decode_json, encode_json
@@ -27,11 +30,15 @@ MAX_LIST_DEPTH = 4
 MAX_PROBLEMS = 100
 """Documents set aside that a batch describes; further ones are only counted."""
 
+PART_BYTES = 256 * 1024
+"""What is decoded of a posted list at a time: what becomes of it is evaluated, and done with, while it is cached."""
+
 _HEADROOM = 24
 """Calls that stand between the first look at a text and the caller; later looks are from less deep."""
 
 _MAX_SAMPLE = 120
 _OPENING, _CLOSING = b"{}"
+_BRACKETS = tuple(b"[]")
 _BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -69,6 +76,14 @@ class Problem:
     event: int | None = None
 
 
+class _Form(Enum):
+    """How the texts of a batch's events stand in its source."""
+
+    LINES = auto()
+    EVENT_LIST = auto()
+    PART = auto()
+
+
 @dataclass(slots=True)
 class Batch:
     """Events in the order in which they came, what was wrong among them, and their texts on demand.
@@ -83,9 +98,9 @@ class Batch:
     is_checked: bool = False
     more_problems: int = 0
     _source: Payload = b""
-    _is_list: bool = False
+    _form: _Form = _Form.LINES
     _raws: list[bytes | memoryview | msgspec.Raw] | None = None
-    _spans: list[memoryview] | None = None
+    _items: Items | None = None
 
     @property
     def size(self) -> int:
@@ -100,15 +115,17 @@ class Batch:
 
     def text(self, index: int) -> bytes | memoryview:
         """As `raw`, for what need not be exact where somebody posts what an API server never writes: it costs less."""
-        if self._raws is None and self._is_list:
-            if self._spans is None:
-                self._spans = items(self._source, len(self.events))
-            if self._spans:
-                return self._spans[index]
+        if self._raws is None and self._form is _Form.PART:
+            if self._items is None:
+                self._items = Items(self._source, len(self.events))
+            if self._items.are_told:
+                return self._items[index]
         return self.raw(index)
 
     def _texts(self) -> list[Any]:
-        if self._is_list:
+        if self._form is _Form.PART:
+            return _RAW_ITEMS.decode(self._source)
+        if self._form is _Form.EVENT_LIST:
             return _RAW_LIST.decode(self._source).items
         lines = _lines(bytes(self._source))
         return lines if len(lines) == len(self.events) else _RAWS.decode_lines(self._source)
@@ -139,6 +156,7 @@ class _RawList(msgspec.Struct):
 
 
 _RAWS = msgspec.json.Decoder(msgspec.Raw)
+_RAW_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _RAW_LIST = msgspec.json.Decoder(_RawList)
 
 
@@ -150,8 +168,24 @@ class EventDecoder:
         event = schema.event_type
         self._decode_lines = msgspec.json.Decoder(event).decode_lines
         self._decode_event = msgspec.json.Decoder(event).decode
+        self._decode_items = msgspec.json.Decoder(list[event]).decode  # type: ignore[valid-type]
         posted = msgspec.defstruct("EventList", [("kind", str), ("items", list[event])])  # type: ignore[valid-type]
         self._decode_list: Callable[[Payload], Any] = msgspec.json.Decoder(posted).decode
+
+    def batches(self, payload: Payload, *, body: bool = False, truncated: bool = False) -> Iterator[Batch]:
+        """Decode a payload; each batch must be done with before the next one is asked for.
+
+        Args:
+            payload: JSON text: documents one after the other, or, with `body`, a single one.
+            body: Whether the payload is one document.
+            truncated: Whether the payload is what was kept of one event beyond the size limit.
+        """
+        if truncated:
+            yield self.piecewise(payload, Flaw.TOO_LARGE)
+        elif body:
+            yield from self.parts(payload)
+        else:
+            yield self.lines(payload)
 
     def lines(self, block: Payload) -> Batch:
         """Decode documents that follow each other: one a line, several a line, or lists of them."""
@@ -159,6 +193,34 @@ class EventDecoder:
             return Batch(_from_deeper(self._decode_lines, block), _source=block)
         except DECODE_ERRORS:
             return self._piecewise(bytes(block).splitlines())
+
+    def parts(self, payload: Payload) -> Iterator[Batch]:
+        """Decode one document as `body` does, but a large `EventList` of an API server in parts.
+
+        A part must be done with before the next one is asked for.
+        """
+        cuts = parts(payload, PART_BYTES)
+        if not cuts:
+            yield self.body(payload)
+            return
+        view, start = memoryview(payload), cuts[0]
+        for start, end in pairwise(cuts):
+            if not (yield from self._part(view, start, end)):
+                break  # what looked like a border was none, or something is damaged
+        else:
+            return
+        if end == cuts[-1] or not (yield from self._part(view, start, cuts[-1])):
+            yield self._piecewise([b"".join((view[: cuts[0]], b"[", view[start + 1 :]))])
+
+    def _part(self, document: memoryview, start: int, end: int) -> Generator[Batch, None, bool]:
+        """Decode what lies between two places as a list of events; whether it is one."""
+        with _as_list(document, start, end) as part:
+            try:
+                events = _from_deeper(self._decode_items, part)
+            except DECODE_ERRORS:
+                return False
+            yield Batch(events, _source=part, _form=_Form.PART)
+            return True
 
     def body(self, payload: Payload) -> Batch:
         """Decode one document: a webhook's `EventList`, a list, or an event."""
@@ -168,7 +230,7 @@ class EventDecoder:
             return self._piecewise([bytes(payload)])
         if posted.kind != "EventList":
             return self._piecewise([bytes(payload)])
-        return Batch(posted.items, _source=payload, _is_list=True)
+        return Batch(posted.items, _source=payload, _form=_Form.EVENT_LIST)
 
     def piecewise(self, document: Payload, flaw: Flaw | None = None) -> Batch:
         """Decode one document the slow way; `flaw` says what is already known to be wrong with it."""
@@ -233,6 +295,20 @@ class EventDecoder:
             self._add_value(batch, value, skimmed.document, damage if skimmed.complete else flaw or Flaw.CUT_OFF)
         if batch.size == before:
             _set_aside(batch, Flaw.NOT_JSON, document)
+
+
+@contextmanager
+def _as_list(document: memoryview, start: int, end: int) -> Iterator[memoryview]:
+    """What lies between two places of a document, with brackets there for as long as it is looked at."""
+    was, part = (document[start], document[end]), document[start : end + 1]
+    if was != _BRACKETS:
+        part = memoryview(bytearray(part)) if document.readonly else part
+        part[0], part[-1] = _BRACKETS
+    try:
+        yield part
+    finally:
+        if not part.readonly:
+            part[0], part[-1] = was
 
 
 def is_event(event: Event) -> bool:
