@@ -129,7 +129,8 @@ class Connection(HttpToolsProtocol):
     def pour(self, scope: MutableMapping[str, Any], body: Body) -> None:
         """Receive the rest of a request's body where it is wanted, if it is long and it is known how long.
 
-        The application goes on to `receive`: messages tell that there is more, without any bytes.
+        The application goes on to `receive`: a message tells that all has come, or more than there is room for, without
+        any bytes.
 
         Raises:
             NoRoom: What has come so far is too much.
@@ -158,8 +159,9 @@ class Connection(HttpToolsProtocol):
             self._body.filled(nbytes)
         self._left -= nbytes
         if self._left:
-            self.flow.pause_reading()  # until the application has seen whether there is room for more
-            self.cycle.message_event.set()
+            if not (self._body.is_open and self._body.fits()):
+                self.flow.pause_reading()  # until the application has seen that there is no room for more
+                self.cycle.message_event.set()
         else:
             self._body = None
             self.parser = _parser(self)  # which has not seen the end of the body

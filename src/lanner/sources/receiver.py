@@ -10,6 +10,7 @@ import asyncio
 import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -195,17 +196,12 @@ class Receiver:
 
     async def _collect(self, scope: Scope, receive: Receive, body: Body) -> None:
         """Receive a body, as long as it does not come too slowly."""
-        bounds, is_more = self._bounds, True
+        is_more = True
         began = asyncio.get_running_loop().time()
         if pour := scope.get("state", {}).get("pour"):
             pour(scope, body)
         while is_more:
-            allowed_s = min(bounds.body_s, bounds.body_grace_s + body.size / bounds.body_rate)
-            try:
-                async with asyncio.timeout_at(began + allowed_s):
-                    message = await receive()
-            except TimeoutError:
-                raise _Refused(Refusal.SLOW) from None
+            message = await self._next(receive, body, began)
             if message["type"] == "http.disconnect":
                 raise _Refused(Refusal.DISCONNECTED)
             if part := message.get("body", b""):
@@ -213,6 +209,17 @@ class Receiver:
             else:
                 body.check()
             is_more = message.get("more_body", False)
+
+    async def _next(self, receive: Receive, body: Body, began: float) -> Message:
+        """The next message of a body, for which there is more time the more of it has come meanwhile."""
+        bounds, size = self._bounds, -1
+        while body.size > size:
+            size = body.size
+            allowed_s = min(bounds.body_s, bounds.body_grace_s + size / bounds.body_rate)
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(began + allowed_s):
+                    return await receive()
+        raise _Refused(Refusal.SLOW)
 
     async def _deliver(self, body: Body, scope: Scope, size: int) -> None:
         host, port = scope["client"] or ("", 0)

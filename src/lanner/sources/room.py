@@ -169,6 +169,14 @@ class Body:
         """
         self._room.check(self._site, self.size, 0)
 
+    def fits(self) -> bool:
+        """Whether `check` has nothing against it."""
+        try:
+            self.check()
+        except NoRoom:
+            return False
+        return True
+
     def pieces(self) -> Iterator[Payload]:
         """What there is, in order, some at a time."""
         if self._space is None:

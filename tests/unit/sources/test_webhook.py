@@ -18,7 +18,8 @@ import trustme
 from lanner.sources.base import Delivery, Framing, Handler, Limits, RejectedDelivery, SourceError
 from lanner.sources.connection import Bounds
 from lanner.sources.crowd import Closing
-from lanner.sources.receiver import Receive, Refusal, Scope, Send
+from lanner.sources.receiver import Message, Receive, Receiver, Refusal, Scope, Send
+from lanner.sources.room import Body
 from lanner.sources.webhook import DEFAULT_CERTIFICATE, WebhookOptions, WebhookSource
 
 JSON = {"content-type": "application/json"}
@@ -363,6 +364,38 @@ def test_a_body_that_comes_too_slowly_is_refused() -> None:
     source = WebhookSource(LOCAL, bounds=Bounds(body_s=0.05))
     with_source(source, Keep(), client)
     assert (dict(source.stats.refused), source.stats.in_flight_bytes) == ({Refusal.SLOW: 1}, 0)
+
+
+@pytest.mark.parametrize(("came", "status"), [(b"{}", 200), (b"", 408)])
+def test_while_more_of_a_body_comes_it_is_waited_for(came: bytes, status: int) -> None:
+    """What is received in place comes without messages."""
+    poured: list[Body] = []
+    statuses: list[int] = []
+
+    async def receive() -> Message:
+        if poured and not poured[0].size and came:
+            poured[0].add(came)  # for two seconds more
+            await asyncio.Event().wait()
+        elif not came:
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        statuses.extend([message["status"]] if "status" in message else [])
+
+    scope: Scope = {
+        "path": "/k8s-audit",
+        "method": "POST",
+        "headers": [(b"content-type", b"application/json")],
+        "client": ("127.0.0.1", 1),
+        "state": {"pour": lambda scope, body: poured.append(body)},
+    }
+    keep = Keep()
+    asyncio.run(
+        Receiver("/k8s-audit", keep, Limits(), bounds=Bounds(body_grace_s=0, body_rate=1))(scope, receive, send)
+    )
+    assert statuses == [status]
+    assert [delivery.payload for delivery in keep.deliveries] == ([came] if came else [])
 
 
 def test_beyond_the_bytes_in_flight_the_client_is_asked_to_wait() -> None:
