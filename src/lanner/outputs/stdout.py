@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import stat
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from select import PIPE_BUF
@@ -70,6 +72,8 @@ class SharedDescriptor:
             descriptor: Open for writing; not buffered by anyone.
         """
         self._descriptor = descriptor
+        # A file takes a whole batch in one call, each of which may have to wait for its turn among threads.
+        self._at_once = sys.maxsize if stat.S_ISREG(os.fstat(descriptor).st_mode) else PIPE_BUF
         # A file in memory needs no writable folder. It is a record lock that tells processes apart: forked ones would
         # have a lock of `flock` in common.
         self._lock = os.memfd_create("lanner-output")
@@ -86,7 +90,7 @@ class SharedDescriptor:
             if self._is_cut[0]:
                 os.write(self._descriptor, b"\n")
                 self._is_cut[0] = 0
-            for piece in pieces(lines):
+            for piece in pieces(lines, self._at_once):
                 self._write(piece)
 
     @contextmanager
@@ -159,10 +163,10 @@ class SharedOutput:
         """Nothing to do: the descriptor belongs to the process."""
 
 
-def pieces(lines: bytes) -> Iterator[bytes]:
-    """Lines, as many at a time as fit into `PIPE_BUF` bytes; a longer line comes by itself."""
+def pieces(lines: bytes, size: int) -> Iterator[bytes]:
+    """Lines, as many at a time as fit into so many bytes; a longer line comes by itself."""
     start = 0
     while start < len(lines):
-        end = lines.rfind(b"\n", start, start + PIPE_BUF) + 1 or lines.index(b"\n", start) + 1
+        end = lines.rfind(b"\n", start, start + size) + 1 or lines.index(b"\n", start) + 1
         yield lines[start:end]
         start = end

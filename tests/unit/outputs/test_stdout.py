@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from multiprocessing import get_context
+from pathlib import Path
 from select import PIPE_BUF
 
 import msgspec
@@ -163,6 +164,23 @@ def test_lines_that_cannot_be_written_are_forgotten_and_a_line_cut_off_is_ended(
     assert read_all(reader) == b"\n" + AlertFormat().encode(ALERT)
 
 
+def test_a_file_gets_what_is_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+    write = os.write
+
+    def counted(descriptor: int, data: bytes) -> int:
+        written.append(len(data))
+        return write(descriptor, data)
+
+    line = AlertFormat().encode(ALERT)
+    with (tmp_path / "out").open("wb", buffering=0) as file:
+        output = shared(file.fileno())
+        monkeypatch.setattr(os, "write", counted)
+        output.write([ALERT] * 100)
+    assert written == [100 * len(line)]
+    assert (tmp_path / "out").read_bytes() == line * 100
+
+
 @pytest.mark.parametrize(
     ("sizes", "expected"),
     [
@@ -178,6 +196,6 @@ def test_lines_that_cannot_be_written_are_forgotten_and_a_line_cut_off_is_ended(
 )
 def test_lines_are_divided_into_what_is_written_as_a_whole(sizes: list[int], expected: list[int]) -> None:
     lines = b"".join(b"x" * (size - 1) + b"\n" for size in sizes)
-    found = list(pieces(lines))
+    found = list(pieces(lines, PIPE_BUF))
     assert b"".join(found) == lines
     assert [len(piece) for piece in found] == expected
