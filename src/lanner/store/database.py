@@ -24,10 +24,10 @@ BUSY_S = 5.0
 TURN_S = 60.0
 """How long to wait for what this process itself is writing, which a slow disk can make long."""
 
-_CACHE_KIB = 16 * 1024
+_CACHE_KIB = 2 * 1024
 _WAL_PAGES = 2000
 _WAL_BYTES = 64 * 1024 * 1024
-_PAGE_BYTES = 8192
+_PAGE_BYTES = 4096
 _READS = "lanner_reads"
 _WRITERS = 0x6C616E6E
 """The number of the lock, among those that applications agree on in PostgreSQL, which serialises writers."""
@@ -52,6 +52,7 @@ class Database:
             self._engine = self._shared(url) if self.is_shared else self._file(url, is_temporary=is_temporary)
         except ModuleNotFoundError as error:
             raise StoreError("PostgreSQL needs a library", "pip install 'lanner[postgres]'") from error
+        self._errors = (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error)
         self._reader = self._engine.execution_options(**{_READS: True})
         self._writer: Connection | None = None
         self._turn = threading.Lock()
@@ -79,7 +80,7 @@ class Database:
                     raise
                 transaction.commit()
                 is_written = True
-            except SQLAlchemyError as error:
+            except self._errors as error:
                 raise StoreError.of(error) from error
             finally:
                 if not is_written:
@@ -95,7 +96,7 @@ class Database:
         try:
             with self._reader.connect() as connection:
                 yield connection
-        except SQLAlchemyError as error:
+        except self._errors as error:
             raise StoreError.of(error) from error
 
     def lasting(self) -> Connection:
@@ -198,7 +199,7 @@ class Database:
         def connected(connection: sqlite3.Connection, record: Any) -> None:
             connection.isolation_level = None  # Python's own transactions would begin too late
             for pragma in (
-                f"page_size={_PAGE_BYTES}",  # of a new file; half as many writes as with those that are usual
+                f"page_size={_PAGE_BYTES}",  # of a new file
                 "journal_mode=WAL",
                 f"synchronous={'OFF' if is_temporary else 'FULL'}",
                 f"cache_size=-{_CACHE_KIB}",

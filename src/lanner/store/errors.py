@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+_OPERATIONAL = "OperationalError"
+"""What all libraries call a failure of the database, and not of what it was asked. Source: PEP 249."""
 
 
 class StoreError(Exception):
@@ -20,12 +23,13 @@ class StoreError(Exception):
         self.is_of_place = is_of_place
 
     @staticmethod
-    def of(error: SQLAlchemyError) -> StoreError:
-        """What a database has against something."""
-        return StoreError(words_of(error), is_of_place=isinstance(error, (OperationalError, PoolTimeoutError)))
+    def of(error: Exception) -> StoreError:
+        """What a database has against something, in the words of its own library or of SQLAlchemy."""
+        is_operational = any(each.__name__ == _OPERATIONAL for each in type(error).__mro__)
+        return StoreError(words_of(error), is_of_place=is_operational or isinstance(error, PoolTimeoutError))
 
 
-def words_of(error: SQLAlchemyError) -> str:
+def words_of(error: Exception) -> str:
     """What a database says is wrong, in a line; what was to be written is not in it."""
     said = str(error.orig if isinstance(error, DBAPIError) and error.orig else error).strip()
     first = said.splitlines()[0] if said else type(error).__name__

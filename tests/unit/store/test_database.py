@@ -7,10 +7,11 @@ from sqlalchemy import event, insert, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 
+from lanner.store import alerts
 from lanner.store.database import Database
 from lanner.store.errors import StoreError
 from lanner.store.place import locate
-from lanner.store.tables import CHECKPOINTS
+from lanner.store.tables import ALERTS, CHECKPOINTS
 
 
 @pytest.fixture
@@ -86,3 +87,19 @@ def test_a_transaction_that_was_ended_in_between_is_not_believed_written(opened:
     save(one, "again")
     assert saved(one) == ["again"]
     one.close()
+
+
+def test_what_the_library_of_the_database_has_against_a_statement_is_told_as_such(
+    opened: Callable[[], Database],
+) -> None:
+    one, other = opened(), opened()
+    with other.writing() as connection:
+        ALERTS.drop(connection)
+    for way in (one.writing, one.reading):
+        with pytest.raises(StoreError, match="lanner_alerts") as refused, way() as connection:
+            alerts.last(connection)
+        assert one.is_shared != refused.value.is_of_place  # PostgreSQL blames the statement, SQLite the database
+    save(one, "again")
+    assert saved(one) == ["again"]
+    one.close()
+    other.close()
