@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -102,7 +103,9 @@ def execute(arguments: Sequence[str]) -> int:
 def main() -> None:
     """Run the command line of the process and end it."""
     _open_missing_streams()
-    sys.exit(execute(sys.argv[1:]))
+    status = execute(sys.argv[1:])
+    gc.freeze()  # else the interpreter looks for cycles in all that was loaded, which takes longer than many a command
+    sys.exit(status)
 
 
 def _load(place: str) -> click.Command:
