@@ -168,14 +168,14 @@ class Engine:
         """Add a finding for each rule that matched the event, which is one of a batch."""
         context = self._context
         time_ns = context.time_ns()
-        content = content_hash(batch.text(index)) if self._identifies else None
-        moment = _moment(0 if context.is_arrival(time_ns) else time_ns)
-        identity = b""
+        moment, content = b"", None
+        if self._identifies:
+            moment = _moment(0 if context.is_arrival(time_ns) else time_ns)
+            content = content_hash(batch.text(index))
         for number in hits:
             kind, render, name = self._rendering[number]
             message, values = render(event, context)
-            if content is not None:
-                identity = _identity(moment, content, name)
+            identity = _identity(moment, content, name) if content else b""
             findings.append(Finding(kind, time_ns, message, values, identity))
 
     def _count(self, hits: Iterable[int]) -> None:
