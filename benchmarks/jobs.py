@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from benchmarks.material import Recording
 from benchmarks.process import BenchmarkError, Process
 from benchmarks.samples import Sample
+from benchmarks.turns import Turn
 
 LANNER = (sys.executable, "-m", "lanner")
 
@@ -34,29 +36,30 @@ class FileJob:
     folder: Path
     source: Path | None = None
 
-    def run(self) -> Sample:
+    def run(self, turn: Turn | None = None) -> Sample:
         """Read everything once.
 
         Raises:
             BenchmarkError: Events or alerts are missing.
         """
-        gate = self.folder / "gate"
-        gate.unlink(missing_ok=True)
-        os.mkfifo(gate)
-        command = (*self.command, str(gate), *[str(self.recording.path)] * self.repeat)
-        with Process(command, out=self.folder / "out", err=self.folder / "err", source=self.source) as process:
-            process.begin_at(gate)
-            usage = process.finish()
-            if said := numbers(process.words()):
-                self._check(said)
+        with tempfile.TemporaryDirectory(dir=self.folder) as name:
+            own = Path(name)
+            gate, out = own / "gate", own / "out"
+            os.mkfifo(gate)
+            command = (*self.command, str(gate), *[str(self.recording.path)] * self.repeat)
+            with Process(command, out=out, err=own / "err", source=self.source, turn=turn) as process:
+                process.begin_at(gate)
+                usage = process.finish()
+                if said := numbers(process.words()):
+                    self._check(said, out)
         events = self.recording.events * self.repeat
         return Sample(events, usage.cpu_s, usage.wall_s, usage.peak_bytes)
 
-    def _check(self, said: Mapping[str, int]) -> None:
+    def _check(self, said: Mapping[str, int], out: Path) -> None:
         events = self.recording.events * self.repeat
         if said.get("Events read") != events:
             raise BenchmarkError(f"{said.get('Events read')} of {events} events were read")
-        with (self.folder / "out").open("rb") as file:
+        with out.open("rb") as file:
             lines = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
         if lines != said.get("Events detected"):
             raise BenchmarkError(f"{lines} of {said.get('Events detected')} alerts were written")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO
+
+from benchmarks.turns import Turn
 
 _POLL_S = 0.01
 _KIB = 1024
@@ -43,12 +46,21 @@ class Process:
         err: Where standard error goes.
         source: Tree to import `lanner` from, instead of the installed one.
         stdin: Whether standard input is a pipe.
+        turn: When it may run, once it has begun; None: all the time.
     """
 
     def __init__(
-        self, command: Sequence[str], *, out: Path | None, err: Path, source: Path | None = None, stdin: bool = False
+        self,
+        command: Sequence[str],
+        *,
+        out: Path | None,
+        err: Path,
+        source: Path | None = None,
+        stdin: bool = False,
+        turn: Turn | None = None,
     ) -> None:
         self.err = err
+        self._turn = turn
         self._begun = time.perf_counter()
         self._start_cpu_s = 0.0
         env = {**os.environ, **({"PYTHONPATH": str(source)} if source else {})}
@@ -59,6 +71,7 @@ class Process:
                 stdout=output if out else subprocess.PIPE,
                 stderr=errors,
                 env=env,
+                process_group=0,  # by which it is stopped with its children
             )
         self.pid = self._process.pid
         self._peaks: dict[int, int] = {}
@@ -69,7 +82,7 @@ class Process:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._process.returncode is None:
-            self._process.kill()
+            os.killpg(self.pid, signal.SIGKILL)
             self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             if stream:
@@ -78,6 +91,8 @@ class Process:
 
     def begin(self) -> None:
         """What was used so far is start-up, and not counted."""
+        if self._turn:
+            self._turn.join(self.pid)
         # Linux makes the clock of a process from its number: clock_getcpuclockid(3).
         self._start_cpu_s = time.clock_gettime((~self.pid << 3) | 2)
         self._begun = time.perf_counter()
@@ -136,7 +151,7 @@ class Process:
         while not self._poll():
             pass
         _, status, used = os.wait4(self.pid, 0)
-        wall_s = time.perf_counter() - self._begun
+        wall_s = self._turn.leave() if self._turn else time.perf_counter() - self._begun
         self._process.returncode = os.waitstatus_to_exitcode(status)
         if self._process.returncode != 0:
             raise BenchmarkError(f"exit status {self._process.returncode} of {self._process.args!r}:\n{self.words()}")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Protocol
 
+from benchmarks.turns import Turn, by_turns
+
 MIB = 1 << 20
 
 
@@ -35,8 +37,8 @@ class Sample:
 class Job(Protocol):
     """Something to measure."""
 
-    def run(self) -> Sample:
-        """Do it once.
+    def run(self, turn: Turn | None = None) -> Sample:
+        """Do it once, with its process by turns where that is asked for.
 
         Raises:
             BenchmarkError: It did not do what it was to do.
@@ -59,7 +61,7 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A job beside its reference, run in turn.
+    """A job beside its reference, run by turns.
 
     Attributes:
         cpu: Processor time for an event, as a multiple of the reference's.
@@ -77,8 +79,17 @@ class Pair:
 
 
 def alternate(job: Job, reference: Job, rounds: int) -> Pair:
-    """Run reference and job in turn, so that whatever else the machine does meets both."""
-    return compare([(reference.run(), job.run()) for _ in range(rounds)])
+    """Run reference and job by turns, so that whatever else the machine does meets both from the start to the end.
+
+    Turns are as long as either needed in the round before, so that both end together.
+    """
+    pairs: list[tuple[Sample, Sample]] = []
+    shares = (1.0, 1.0)
+    for _ in range(rounds):
+        first, second = by_turns((reference.run, job.run), shares)
+        shares = first.wall_s, second.wall_s
+        pairs.append((first, second))
+    return compare(pairs)
 
 
 def compare(pairs: Sequence[tuple[Sample, Sample]]) -> Pair:

@@ -18,6 +18,7 @@ from benchmarks.jobs import LANNER, numbers
 from benchmarks.posting import Post, post_all
 from benchmarks.process import BenchmarkError, Process, Usage
 from benchmarks.samples import Sample
+from benchmarks.turns import Turn
 
 _AUDIT_ID = re.compile(rb'"auditID":"[^"]*"')
 _ALERT_ID = re.compile(rb'"ka\.auditid":"(\d+)"')
@@ -65,20 +66,22 @@ class WebhookJob:
     folder: Path
     source: Path | None = None
 
-    def run(self) -> Sample:
+    def run(self, turn: Turn | None = None) -> Sample:
         """Post everything once.
 
         Raises:
             BenchmarkError: A post was refused, or an event or alert is missing.
         """
         events = len(self.feed.lines) * self.repeat
-        command = server(self.rules, self.folder)
-        with Process(command, out=self.folder / "out", err=self.folder / "err", source=self.source) as process:
-            url = address(process)
-            posts = [Post(body) for lines in self._rounds() for body in bodies(lines, self.batch)]
-            process.begin()
-            _run(post_all(url, posts, connections=1))
-            usage = _end(process, events, self.feed.alerts * self.repeat)
+        with tempfile.TemporaryDirectory(dir=self.folder) as name:
+            own = Path(name)
+            command = server(self.rules, own)
+            with Process(command, out=own / "out", err=own / "err", source=self.source, turn=turn) as process:
+                url = address(process)
+                posts = [Post(body) for lines in self._rounds() for body in bodies(lines, self.batch)]
+                process.begin()
+                _run(post_all(url, posts, connections=1))
+                usage = _end(process, events, self.feed.alerts * self.repeat)
         return Sample(events, usage.cpu_s, usage.wall_s, usage.peak_bytes)
 
     def _rounds(self) -> Iterator[Sequence[bytes]]:
