@@ -6,9 +6,8 @@ import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
@@ -36,14 +35,6 @@ _TROUBLE_S = 1.0
 
 _READ = 256
 _MAX_PASSED = 100_000
-
-
-class _Item(NamedTuple):
-    """An alert to be delivered, when it was stored, and how far the output has come with it."""
-
-    finding: Finding
-    stored_ns: int
-    mark: Mark | None
 
 
 class _TimeIsUp(Exception):
@@ -258,7 +249,7 @@ class Lane:
 
     def _resend(self, letters: Sequence[tuple[int, Finding]]) -> None:
         for number, finding in letters:
-            if self._send([_Item(finding, time.time_ns(), None)]):
+            if self._send([_unnumbered(finding)]):
                 self._kept(lambda number=number: self._journal.discard(number))  # type: ignore[misc]  # bound at once
 
     def _read(self) -> Sequence[Entry]:
@@ -317,24 +308,25 @@ class Lane:
 
     def _summarise(self) -> None:
         if self._limiter and (summary := self._limiter.summary()):
-            self._send([_Item(Finding.of(summary, os.urandom(16)), time.time_ns(), None)])
+            self._send([_unnumbered(Finding.of(summary, os.urandom(16)))])
 
     def _serve_early(self, findings: Sequence[Finding]) -> None:
-        now_ns = time.time_ns()
-        self._deliver(self._chosen([_Item(finding, now_ns, None) for finding in findings]))
+        self._deliver(self._chosen([_unnumbered(finding) for finding in findings]))
         with self._changed:
             for _ in findings:
                 self._early_bytes -= self._early.popleft()[1]
 
     def _serve(self, entries: Sequence[Entry]) -> None:
         passed = self._passed
-        new = [_Item(e.finding, e.stored_ns, (e.seq, e.total)) for e in entries if e.finding.identity not in passed]
+        new = [entry for entry in entries if entry.finding.identity not in passed] if passed else entries
         self._deliver(self._chosen(new))
         self._move((entries[-1].seq, entries[-1].total))
 
-    def _chosen(self, found: Iterable[_Item]) -> list[_Item]:
+    def _chosen(self, found: Sequence[Entry]) -> Sequence[Entry]:
         """The alerts that are for this output, and within its limit."""
         takes, limiter = self.route.filter.takes, self._limiter
+        if limiter is None and self.route.filter.is_open:
+            return found
         items = []
         counts: Counter[str] = Counter()
         for item in found:
@@ -349,12 +341,12 @@ class Lane:
                 self._counts += counts
         return items
 
-    def _deliver(self, items: Sequence[_Item]) -> None:
+    def _deliver(self, items: Sequence[Entry]) -> None:
         most = self.route.output.max_batch
         for at in range(0, len(items), most):
             self._send(items[at : at + most])
 
-    def _send(self, items: Sequence[_Item]) -> bool:
+    def _send(self, items: Sequence[Entry]) -> bool:
         """Write alerts until they are taken or given up; whether all were taken.
 
         Raises:
@@ -381,11 +373,11 @@ class Lane:
             with self._changed:
                 self._counts["delivered"] += len(items)
                 self._failing_since = None
-        if items[-1].mark:
-            self._move(items[-1].mark)
+        if items[-1].seq:
+            self._move((items[-1].seq, items[-1].total))
         return is_taken
 
-    def _attempt(self, items: Sequence[_Item]) -> None:
+    def _attempt(self, items: Sequence[Entry]) -> None:
         try:
             self._write([item.finding for item in items])
             self.route.output.flush()
@@ -407,7 +399,7 @@ class Lane:
     def _must_give_up(self, state: RetryCallState) -> bool:
         return self._must_stop() or self._is_overdue(state.args[0])
 
-    def _is_overdue(self, items: Sequence[_Item]) -> bool:
+    def _is_overdue(self, items: Sequence[Entry]) -> bool:
         """Whether the oldest of some alerts has waited too long for an output that fails all the time.
 
         Time that the run was away does not count, and neither does a clock that was set.
@@ -417,7 +409,7 @@ class Lane:
         waited_s = (time.time_ns() - items[0].stored_ns) / 1e9
         return min(self._clock() - self._failing_since, waited_s) >= self._give_up_after_s
 
-    def _give_up(self, item: _Item, error: Exception) -> None:
+    def _give_up(self, item: Entry, error: Exception) -> None:
         """Keep an alert elsewhere that the output will not get; go on trying until it is kept."""
         is_late = _may_pass(error)
         self._kept(lambda: self._journal.bury(self.route.name, item.finding, _reason(error)))
@@ -490,6 +482,11 @@ class Lane:
         for text in texts:
             with suppress(OSError):  # nobody listens
                 self._report(f"{subject}: {text}")
+
+
+def _unnumbered(finding: Finding) -> Entry:
+    """An alert that is not one of those that follow each other in the journal."""
+    return Entry(0, time.time_ns(), 0, finding)
 
 
 def _reason(error: Exception) -> str:

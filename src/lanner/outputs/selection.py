@@ -25,6 +25,11 @@ class OutputFilter:
     tags: frozenset[str] = frozenset()
     sources: frozenset[str] = frozenset()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it lets all through."""
+        return self == _OPEN
+
     def takes(self, alert: Alert | AlertKind) -> bool:
         """Whether the alert, or all of a kind, go to the output."""
         return (
@@ -33,3 +38,6 @@ class OutputFilter:
             and (not self.tags or not self.tags.isdisjoint(alert.tags))
             and (not self.rules or any(fnmatchcase(alert.rule, pattern) for pattern in self.rules))
         )
+
+
+_OPEN = OutputFilter()

@@ -16,6 +16,7 @@ from lanner.engine.alert import Finding
 from lanner.outputs.format import without_surrogates
 from lanner.outputs.journal import Mark
 from lanner.outputs.window import Entry
+from lanner.store.database import driver
 from lanner.store.tables import ALERTS
 
 ROW_BYTES = 160
@@ -82,6 +83,7 @@ def append(
     """
     seq, total = first, _ = newest
     rows: list[tuple[Any, ...]] = []
+    entries = []
     for finding, body in kept:
         kind = finding.kind
         seq += 1
@@ -89,7 +91,7 @@ def append(
         time_ns = max(-_MAX_INTEGER, min(finding.time_ns, _MAX_INTEGER))
         rule = plain(kind.rule)
         rows.append((seq, finding.identity, time_ns, now_ns, rule, kind.priority.level, kind.source, total, body))
-    entries = [Entry(row[0], now_ns, row[7], finding) for row, (finding, _) in zip(rows, kept, strict=True)]
+        entries.append(Entry(seq, now_ns, total, finding))
     if _insert(connection, placeholder, rows) != len(rows):
         new = set(connection.scalars(select(ALERTS.c.seq).where(ALERTS.c.seq > first)))
         entries = [entry for entry in entries if entry.seq in new]
@@ -107,7 +109,7 @@ def after(connection: Connection, seq: int, most: int) -> list[Entry]:
 
 def last(connection: Connection) -> Mark:
     """The number of the newest alert, and its `total`; zeros before the first."""
-    row = _driver(connection).execute(_LAST).fetchone()
+    row = driver(connection).execute(_LAST).fetchone()
     return (row[0], row[1]) if row else (0, 0)
 
 
@@ -151,17 +153,12 @@ _LAST = f"SELECT seq, total FROM {ALERTS.name} ORDER BY seq DESC LIMIT 1"  # noq
 _OLDEST = f"SELECT total FROM {ALERTS.name} ORDER BY seq LIMIT 1"  # noqa: S608 - as above
 
 
-def _driver(connection: Connection) -> Any:
-    """The connection of the database's own library: what each transaction does costs half as much by it."""
-    return connection.connection.driver_connection
-
-
 def _insert(connection: Connection, placeholder: str, rows: Sequence[tuple[Any, ...]]) -> int:
     """Insert rows whose identity is new; how many those were.
 
     Several rows a statement: between two steps of a statement, a thread waits for its turn.
     """
-    inserted, execute = 0, _driver(connection).execute
+    inserted, execute = 0, driver(connection).execute
     for at in range(0, len(rows), _MAX_ROWS):
         chunk = rows[at : at + _MAX_ROWS]
         statement = _statement(placeholder, len(chunk))
