@@ -122,9 +122,18 @@ def select(value: Json, keys: Iterable[str], index: int | None = None) -> list[J
     """
     found = [value]
     for key in keys:
-        found = [
-            member for item in spread(found, index) if isinstance(item, dict) and (member := item.get(key)) is not None
-        ]
+        members: list[Json] = []
+        for item in found:
+            if isinstance(item, dict):  # nearly always, hence without a generator
+                if (member := item.get(key)) is not None:
+                    members.append(member)
+            elif isinstance(item, list):
+                for element in spread((item,), index):
+                    if isinstance(element, dict) and (member := element.get(key)) is not None:
+                        members.append(member)
+        if not members:
+            return members
+        found = members
     return found
 
 
