@@ -48,13 +48,17 @@ class FindingEncoder:
         is_local, has_message, has_output = not look.iso8601, look.include_message, look.include_output
         has_fields, has_tags = look.include_fields, look.include_tags
         lines = []
+        second: int | None = None
+        utc_start = local_start = ""
         for finding in findings:
             kind, time_ns, message = finding.kind, finding.time_ns, finding.message
             _, word, fields = known.get(id(kind)) or self._learn(kind, look.time_key)
-            seconds, rest = divmod(time_ns, SECOND_NS)
-            fraction = "." + str(rest).zfill(9)  # a third of what a format specification costs
-            utc = utc_second(seconds) + fraction
-            clock = local_second(seconds) + fraction if is_local else utc + "+0000"
+            if time_ns // SECOND_NS != second:
+                second = time_ns // SECOND_NS
+                utc_start, local_start = utc_second(second) + ".", local_second(second) + "."
+            fraction = str(time_ns % SECOND_NS).zfill(9)  # a third of what a format specification costs
+            utc = utc_start + fraction
+            clock = local_start + fraction if is_local else utc + "+0000"
             lines.append(
                 Line(
                     kind.hostname,
