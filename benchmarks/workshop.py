@@ -63,7 +63,7 @@ FULL = Scale(
     bulk_bytes=500 * 10**6,
     other_bytes=120 * 10**6,
     posted=140_000,
-    paced=20_000,
+    paced=60_000,
     resident=1_000_000,
     resident_first=200_000,
 )

@@ -64,7 +64,8 @@ class MemoryJournal:
             outputs: Those that are to get all of them.
         """
         self._window = Window(limits)
-        self._marks = dict.fromkeys(outputs, 0)
+        for output in outputs:
+            self._window.follow(output, 0)
 
     @property
     def top(self) -> Mark:
@@ -89,7 +90,7 @@ class MemoryJournal:
 
     def release(self, output: str) -> None:
         """An output that has ended keeps nothing from being forgotten."""
-        self._marks.pop(output, None)
+        self._window.leave(output)
 
     def after(self, output: str, seq: int, most: int) -> tuple[Sequence[Entry], int]:
         """The alerts behind a number, and how many before them were lost."""
@@ -101,8 +102,7 @@ class MemoryJournal:
 
     def move(self, output: str, seq: int) -> None:
         """Forget what all outputs are done with."""
-        self._marks[output] = seq
-        self._window.forget(min(self._marks.values()))
+        self._window.follow(output, seq)
 
     def bury(self, output: str, finding: Finding, reason: str) -> None:
         """Nothing: it is counted, and said."""

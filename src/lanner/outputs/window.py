@@ -63,6 +63,7 @@ class Window:
         self._floor, self._floor_total = top
         self._entries: list[Entry] = []
         self._forgotten = top[0]
+        self._readers: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def extend(self, begins_after: int, entries: Sequence[Entry]) -> None:
@@ -93,13 +94,19 @@ class Window:
         with self._lock:
             return self._entries[:most]
 
-    def forget(self, seq: int) -> None:
-        """Forget alerts up to a number: nobody will ask for them."""
+    def follow(self, reader: str, seq: int) -> None:
+        """Say that a reader has come so far; what all readers have is forgotten, so that memory is used again soon."""
         with self._lock:
-            self._forgotten = max(seq, self._forgotten)
-            number = bisect_right(self._entries, seq, key=_SEQ)
+            self._readers[reader] = seq
+            self._forgotten = max(min(self._readers.values()), self._forgotten)
+            number = bisect_right(self._entries, self._forgotten, key=_SEQ)
             if number == len(self._entries) or number > len(self._entries) // 2:
                 self._cut(number)
+
+    def leave(self, reader: str) -> None:
+        """Say that a reader keeps nothing from being forgotten any more."""
+        with self._lock:
+            self._readers.pop(reader, None)
 
     def _shrink(self) -> None:
         limits = self._limits

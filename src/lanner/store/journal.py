@@ -57,10 +57,16 @@ class StoreJournal:
         Raises:
             StoreError: It cannot be read.
         """
-        return self._store.cursor(output) if self._claims.take(output) else None
+        if not self._claims.take(output):
+            return None
+        mark = self._store.cursor(output)
+        self._follow(output, mark[0])
+        return mark
 
     def release(self, output: str) -> None:
         """Let somebody else deliver to an output, from where it has come to."""
+        if self._window:
+            self._window.leave(output)
         self._store.flush()
         self._claims.release(output)
 
@@ -81,6 +87,7 @@ class StoreJournal:
     def move(self, output: str, seq: int) -> None:
         """Say that an output is done with all alerts up to a number."""
         self._store.move(output, seq)
+        self._follow(output, seq)
 
     def bury(self, output: str, finding: Finding, reason: str) -> None:
         """Keep an alert that the output does not get.
@@ -109,6 +116,10 @@ class StoreJournal:
     def close(self) -> None:
         """Let others deliver."""
         self._claims.close()
+
+    def _follow(self, output: str, seq: int) -> None:
+        if self._window:
+            self._window.follow(output, seq)
 
     def _look(self) -> None:
         now = time.monotonic()

@@ -70,10 +70,23 @@ def test_one_alert_may_be_larger_than_all_that_may_wait() -> None:
 def test_what_all_have_seen_is_forgotten() -> None:
     window = Window(QueueLimits())
     window.extend(0, entries(*range(1, 11)))
-    window.forget(10)
+    window.follow("slow", 2)
+    window.follow("quick", 10)
+    assert numbers(window.after(2, 10)) == [*range(3, 11)]
+    window.follow("slow", 10)
     assert numbers(window.rest(100)) == []
     assert numbers(window.after(10, 10)) == []
     assert window.after(9, 10) is None
+
+
+def test_a_reader_that_has_left_keeps_nothing() -> None:
+    window = Window(QueueLimits())
+    window.follow("gone", 0)
+    window.extend(0, entries(*range(1, 11)))
+    window.leave("gone")
+    window.leave("never came")
+    window.follow("other", 9)
+    assert numbers(window.rest(100)) == [10]
 
 
 @pytest.mark.parametrize("limits", [{"max_alerts": 0}, {"max_bytes": 0}])
