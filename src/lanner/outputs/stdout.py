@@ -103,11 +103,13 @@ class SharedDescriptor:
 
     def _write(self, piece: bytes) -> None:
         """Write whole lines; up to `PIPE_BUF` they are written as a whole or not at all, so that none can be cut."""
-        self._is_cut[0] = len(piece) > PIPE_BUF
+        self._is_cut[0] = len(piece) > PIPE_BUF  # for whoever comes after a process that is killed here
         rest = memoryview(piece)
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
-            self._is_cut[0] = len(rest) > 0
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        finally:
+            self._is_cut[0] = 0 < len(rest) < len(piece) and piece[-len(rest) - 1 : -len(rest)] != b"\n"
 
 
 class Lines(Protocol):

@@ -212,14 +212,16 @@ class Receiver:
 
     async def _next(self, receive: Receive, body: Body, began: float) -> Message:
         """The next message of a body, for which there is more time the more of it has come meanwhile."""
-        bounds, size = self._bounds, -1
-        while body.size > size:
-            size = body.size
-            allowed_s = min(bounds.body_s, bounds.body_grace_s + size / bounds.body_rate)
+        loop = asyncio.get_running_loop()
+        while (until := began + self._allowed_s(body.size)) > loop.time():
             with suppress(TimeoutError):
-                async with asyncio.timeout_at(began + allowed_s):
+                async with asyncio.timeout_at(until):
                     return await receive()
         raise _Refused(Refusal.SLOW)
+
+    def _allowed_s(self, size: int) -> float:
+        bounds = self._bounds
+        return min(bounds.body_s, bounds.body_grace_s + size / bounds.body_rate)
 
     async def _deliver(self, body: Body, scope: Scope, size: int) -> None:
         host, port = scope["client"] or ("", 0)

@@ -81,7 +81,8 @@ class Database:
                 try:
                     yield connection
                 except BaseException:
-                    transaction.rollback()
+                    with suppress(Exception):  # what went wrong is to be told, not that the connection is gone
+                        transaction.rollback()
                     raise
                 transaction.commit()
                 is_written = True

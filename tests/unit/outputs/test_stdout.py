@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import io
 import os
@@ -162,6 +163,32 @@ def test_lines_that_cannot_be_written_are_forgotten_and_a_line_cut_off_is_ended(
     output.write([ALERT])
     os.close(writer)
     assert read_all(reader) == b"\n" + AlertFormat().encode(ALERT)
+
+
+@pytest.mark.parametrize(("taken", "between"), [(0, b""), (1, b""), (1.5, b"\n")])
+def test_only_a_line_that_a_full_file_cut_is_ended_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: float, between: bytes
+) -> None:
+    line = AlertFormat().encode(ALERT)
+    number = 2 * PIPE_BUF // len(line)
+    room = [int(taken * len(line))]
+    write = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "no space")
+        size, room[0] = room[0], 0
+        return write(descriptor, data[:size])
+
+    with (tmp_path / "out").open("wb", buffering=0) as file:
+        output = shared(file.fileno())
+        with monkeypatch.context() as disk:
+            disk.setattr(os, "write", full)
+            with pytest.raises(OSError, match="no space"):
+                output.write([ALERT] * number)
+        output.write([ALERT])
+    begun = (line * 2)[: int(taken * len(line))]
+    assert (tmp_path / "out").read_bytes() == begun + between + line
 
 
 def test_a_file_gets_what_is_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -392,10 +392,43 @@ def test_while_more_of_a_body_comes_it_is_waited_for(came: bytes, status: int) -
     }
     keep = Keep()
     asyncio.run(
-        Receiver("/k8s-audit", keep, Limits(), bounds=Bounds(body_grace_s=0, body_rate=1))(scope, receive, send)
+        Receiver("/k8s-audit", keep, Limits(), bounds=Bounds(body_grace_s=0.01, body_rate=1))(scope, receive, send)
     )
     assert statuses == [status]
     assert [delivery.payload for delivery in keep.deliveries] == ([came] if came else [])
+
+
+def test_a_body_that_trickles_in_is_refused_once_its_time_is_over() -> None:
+    """One byte in each turn of the event loop does not keep it waited for."""
+    statuses: list[int] = []
+
+    async def trickle(body: Body) -> None:
+        while not statuses:
+            body.filled(1)
+            await asyncio.sleep(0)
+
+    async def send(message: Message) -> None:
+        statuses.extend([message["status"]] if "status" in message else [])
+
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+
+            async def receive() -> Message:
+                await asyncio.Event().wait()
+                return {}
+
+            scope: Scope = {
+                "path": "/k8s-audit",
+                "method": "POST",
+                "headers": [(b"content-type", b"application/json")],
+                "client": ("127.0.0.1", 1),
+                "state": {"pour": lambda scope, body: group.create_task(trickle(body))},
+            }
+            receiver = Receiver("/k8s-audit", Keep(), Limits(), bounds=Bounds(body_s=0.05, body_rate=1))
+            await asyncio.wait_for(receiver(scope, receive, send), 60)
+
+    asyncio.run(main())
+    assert statuses == [408]
 
 
 def test_beyond_the_bytes_in_flight_the_client_is_asked_to_wait() -> None:
