@@ -84,7 +84,7 @@ def parts(document: bytes | memoryview, size: int) -> list[int]:
 
 
 class Items:
-    """The texts of the items of a part, in a hundredth of the time that decoding takes.
+    """The texts of the items of a part, in a small part of the time that decoding takes.
 
     Items begin alike there, and nothing within one looks like a beginning: else there would be more of them.
     """

@@ -35,7 +35,7 @@ _LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 
 
 def driver(connection: Connection) -> Any:
-    """The connection of the database's own library: what each transaction does costs half as much by it."""
+    """The connection of the database's own library, by which what each transaction does costs less."""
     return connection.connection.driver_connection
 
 
