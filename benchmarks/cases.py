@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from benchmarks.jobs import FileJob
@@ -84,7 +84,7 @@ def _latency(batch: int, connections: int) -> Case:
 def _workers(shop: Workshop, number: int) -> FileJob:
     if not shop.has_workers:
         raise Skipped("`lanner scan` has no `-j`")
-    return shop.scan("given", "bulk", "-j", str(number))
+    return replace(shop.scan("given", "bulk", "-j", str(number)), is_alone=number == 1)
 
 
 CASES: tuple[Case, ...] = (

@@ -28,6 +28,7 @@ class FileJob:
         repeat: How often, in one process.
         folder: For what the program writes.
         source: Tree to import `lanner` from, instead of the installed one.
+        is_alone: Whether one process does all.
     """
 
     command: tuple[str, ...]
@@ -35,6 +36,7 @@ class FileJob:
     repeat: int
     folder: Path
     source: Path | None = None
+    is_alone: bool = True
 
     def run(self, turn: Turn | None = None) -> Sample:
         """Read everything once.
@@ -47,7 +49,8 @@ class FileJob:
             gate, out = own / "gate", own / "out"
             os.mkfifo(gate)
             command = (*self.command, str(gate), *[str(self.recording.path)] * self.repeat)
-            with Process(command, out=out, err=own / "err", source=self.source, turn=turn) as process:
+            err = own / "err"
+            with Process(command, out=out, err=err, source=self.source, turn=turn, is_alone=self.is_alone) as process:
                 process.begin_at(gate)
                 usage = process.finish()
                 if said := numbers(process.words()):

@@ -46,7 +46,8 @@ class Process:
         err: Where standard error goes.
         source: Tree to import `lanner` from, instead of the installed one.
         stdin: Whether standard input is a pipe.
-        turn: When it may run, once it has begun; None: all the time.
+        turn: When it may run, once it has begun, and on which core; None: all the time, and anywhere.
+        is_alone: Whether it has no processes of its own, which would need other cores.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Process:
         source: Path | None = None,
         stdin: bool = False,
         turn: Turn | None = None,
+        is_alone: bool = True,
     ) -> None:
         self.err = err
         self._turn = turn
@@ -74,6 +76,8 @@ class Process:
                 process_group=0,  # by which it is stopped with its children
             )
         self.pid = self._process.pid
+        if turn and is_alone:
+            os.sched_setaffinity(self.pid, {turn.core})
         self._peaks: dict[int, int] = {}
         self._descriptor = os.pidfd_open(self.pid)
 

@@ -1,7 +1,8 @@
-"""Processes that run by turns of some milliseconds, so that whatever else the machine does meets all of them alike.
+"""Processes that run by turns of a tenth of a second, so that whatever else the machine does meets all of them alike.
 
 How fast a shared machine is changes from one second to the next, by half and more: runs of seconds that follow each
-other meet different machines.
+other meet different machines. Much shorter turns would measure how caches are filled again, and so would a process that
+is moved to another core: each has its own.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-ROUND_S = 0.04
+ROUND_S = 0.2
 """How long it takes until each has had its turn."""
 
 T = TypeVar("T")
@@ -28,6 +29,12 @@ class Turn:
 
     turns: Turns
     place: int
+
+    @property
+    def core(self) -> int:
+        """The core for the process: another one than the others', where there are enough."""
+        cores = sorted(os.sched_getaffinity(0))
+        return cores[self.place % len(cores)]
 
     def join(self, pid: int) -> None:
         """Have a process, which leads a group of its own, run only when it is its turn from now on."""
