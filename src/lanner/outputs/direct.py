@@ -10,7 +10,7 @@ import msgspec
 
 from lanner.engine.alert import AlertKind, FieldValue, Finding
 from lanner.events.schema import is_member_name
-from lanner.outputs.format import ENCODE_LINES, SECOND_NS, AlertFormat, Line, local_second, utc_second
+from lanner.outputs.format import ENCODE, ENCODE_LINES, AlertFormat, Line, local_second, utc_second
 from lanner.outputs.sink import Encoding
 
 _MAX_KINDS = 4096
@@ -32,7 +32,7 @@ class FindingEncoder:
         self._format: AlertFormat | None = None
         if isinstance(encoding, AlertFormat) and encoding.json and not encoding.terminal:
             self._format = encoding
-        self._known: dict[int, tuple[AlertKind, str, _Fields]] = {}
+        self._known: dict[int, tuple[AlertKind, str, msgspec.Raw, _Fields]] = {}
 
     def encode(self, findings: Sequence[Finding]) -> bytes:
         """The findings as lines, each with its line break."""
@@ -48,15 +48,16 @@ class FindingEncoder:
         is_local, has_message, has_output = not look.iso8601, look.include_message, look.include_output
         has_fields, has_tags = look.include_fields, look.include_tags
         lines = []
-        second: int | None = None
+        second: str | None = None
         utc_start = local_start = ""
         for finding in findings:
             kind, time_ns, message = finding.kind, finding.time_ns, finding.message
-            _, word, fields = known.get(id(kind)) or self._learn(kind, look.time_key)
-            if time_ns // SECOND_NS != second:
-                second = time_ns // SECOND_NS
-                utc_start, local_start = utc_second(second) + ".", local_second(second) + "."
-            fraction = str(time_ns % SECOND_NS).zfill(9)  # a third of what a format specification costs
+            _, word, tags, fields = known.get(id(kind)) or self._learn(kind, look.time_key)
+            digits = str(time_ns).zfill(10)  # a text is cut apart in less time than a number
+            if digits[:-9] != second:
+                second = digits[:-9]
+                utc_start, local_start = utc_second(int(second)) + ".", local_second(int(second)) + "."
+            fraction = digits[-9:]
             utc = utc_start + fraction
             clock = local_start + fraction if is_local else utc + "+0000"
             lines.append(
@@ -65,20 +66,21 @@ class FindingEncoder:
                     message if has_message else unset,
                     f"{clock}: {word} {message}" if has_output else unset,
                     fields(time_ns, finding.values) if has_fields else unset,
-                    kind.priority,
+                    word,
                     kind.rule,
                     kind.source,
-                    kind.tags if has_tags else unset,
+                    tags if has_tags else unset,
                     utc + "Z",
                 )
             )
         return lines
 
-    def _learn(self, kind: AlertKind, time_key: str) -> tuple[AlertKind, str, _Fields]:
+    def _learn(self, kind: AlertKind, time_key: str) -> tuple[AlertKind, str, msgspec.Raw, _Fields]:
         """Remember how a kind is encoded, and the kind itself, so that its `id` stays its own."""
         if len(self._known) >= _MAX_KINDS:
             self._known.clear()
-        learnt = self._known[id(kind)] = kind, kind.priority.value, _fields(kind.keys, time_key)
+        tags = msgspec.Raw(ENCODE(kind.tags))
+        learnt = self._known[id(kind)] = kind, kind.priority.value, tags, _fields(kind.keys, time_key)
         return learnt
 
 

@@ -18,7 +18,7 @@ from lanner.engine.alert import Alert, FieldValue
 from lanner.rules.priority import Priority
 
 SECOND_NS = 1_000_000_000
-_ENCODE = msgspec.json.Encoder().encode
+ENCODE = msgspec.json.Encoder().encode
 ENCODE_LINES = msgspec.json.Encoder().encode_lines
 _CONTROLS = re.compile(r"[\x00-\x1f]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -42,10 +42,10 @@ class Line(msgspec.Struct, gc=False):
     message: str | msgspec.UnsetType
     output: str | msgspec.UnsetType
     output_fields: dict[str, FieldValue] | msgspec.Struct | msgspec.UnsetType
-    priority: Priority
+    priority: str
     rule: str
     source: str
-    tags: tuple[str, ...] | msgspec.UnsetType
+    tags: tuple[str, ...] | msgspec.Raw | msgspec.UnsetType
     time: str
 
 
@@ -105,7 +105,7 @@ class AlertFormat:
         return f"{clock}: {alert.priority} {alert.message}"
 
     def _json(self, alert: Alert) -> bytes:
-        return _ENCODE(self._line(alert))
+        return ENCODE(self._line(alert))
 
     def _line(self, alert: Alert) -> Line:
         unset = msgspec.UNSET
@@ -119,7 +119,7 @@ class AlertFormat:
             message if self.include_message else unset,
             f"{clock}: {priority} {message}" if self.include_output else unset,
             self._fields(alert) if self.include_fields else unset,
-            priority,
+            priority.value,
             alert.rule,
             alert.source,
             alert.tags if self.include_tags else unset,
@@ -186,7 +186,7 @@ def utc_second(seconds: int) -> str:
 
 
 def _json_escape(control: re.Match[str]) -> str:
-    return _ENCODE(control[0]).decode()[1:-1]
+    return ENCODE(control[0]).decode()[1:-1]
 
 
 def without_surrogates(alert: Alert) -> Alert:
