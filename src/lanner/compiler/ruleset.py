@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
+from itertools import count
+from sys import intern
 from typing import Any, Literal, TypeAlias
 
 from lanner.compiler.atoms import Atom, AtomCompiler
@@ -95,16 +97,17 @@ class RuleSet:
     _dimensions: tuple[_Dimension, ...] = ()
     _demands: tuple[tuple[int, int], ...] = ()
     _general: tuple[Match | None, str] | None = None
-    _by_signature: dict[_Signature, tuple[Match | None, str]] = field(default_factory=dict)
-    _tests: dict[str, Callable[[Any, Any], Any]] = field(default_factory=dict)
+    _by_signature: dict[int, tuple[Match | None, str]] = field(default_factory=dict)
+    _functions: dict[str, Callable[[Any, Any], Any]] = field(default_factory=dict)
 
     def specialise(self, kind: Kind) -> Match | None:
         """The function for events of a kind that is not in `table`, which remembers it."""
         match, _ = self._specialised(kind)
         if len(self.table) >= MAX_KINDS:
             self.table.clear()
-        if sum(len(part) for part in kind if part) <= MAX_KIND_LENGTH:
-            self.table[kind] = match
+        if len("".join(filter(None, kind))) <= MAX_KIND_LENGTH:
+            # Kinds share most of their texts: kept once, they stay in the processor's cache.
+            self.table[tuple(part if part is None else intern(part) for part in kind)] = match  # type: ignore[index]
         return match
 
     def source(self, kind: Kind) -> str:
@@ -129,36 +132,40 @@ class RuleSet:
         return "".join(f"{name} = {_literal(value)}\n" for name, value in used.items()) + source
 
     def _specialised(self, kind: Kind) -> tuple[Match | None, str]:
-        parts = zip(self._dimensions, kind, strict=True)
-        signature = tuple(dimension.signature(self.schema, part) for dimension, part in parts)
-        found = self._by_signature.get(signature)
+        true = 0
+        for dimension, part in zip(self._dimensions, kind, strict=True):
+            true |= dimension.signature(self.schema, part)
+        found = self._by_signature.get(true)
         if found is None and len(self._by_signature) >= MAX_FUNCTIONS:
-            found = self._general = self._general or self._generate({})
+            found = self._general = self._general or self._generate(0, 0)
         elif found is None:
-            numbers = (number for dimension in self._dimensions for number in dimension.atoms)
-            truths = (truth for part in signature for truth in part)
-            found = self._by_signature[signature] = self._generate(dict(zip(numbers, truths, strict=True)))
+            all_bits = sum(bit for dimension in self._dimensions for bit in dimension.atoms.values())
+            found = self._by_signature[true] = self._generate(true, all_bits ^ true)
         return found
 
-    def _generate(self, known: Mapping[int, bool]) -> tuple[Match | None, str]:
+    def _generate(self, true: int, false: int) -> tuple[Match | None, str]:
+        """The function for events of which atoms are known to be true, or false: the bits of `_Dimension.atoms`."""
+        # The rules of which that fulfils all demands: of thousands, few are left.
+        numbers = [n for n, (wants, forbids) in enumerate(self._demands) if not (wants & false or forbids & true)]
+        if not numbers:
+            return None, ""
+        bits = [item for dimension in self._dimensions for item in dimension.atoms.items()]
+        known = {number: bool(bit & true) for number, bit in bits if bit & (true | false)}
         done: dict[int, Formula] = {}
         residuals = []
-        for number in self._open(known):
+        for number in numbers:
             left = reduce(self._formulas[number], known, done)
             if left is not False:
                 residuals.append((number, self.rules[number].name, left))
         if not residuals:
             return None, ""
         groups, rest = partition(residuals, self._atoms)
-        lookups = {f"index{n}": lookup(group.kind, self._candidates(group)) for n, group in enumerate(groups)}
         indexes = {f"index{n}": group.atom for n, group in enumerate(groups)}
         source = match_source(rest, self._atoms, indexes, first_only=self.matching == "first")
-        return compile_function(source, {**self._scope, **lookups} if lookups else self._scope, "match"), source
-
-    def _open(self, known: Mapping[int, bool]) -> Iterable[int]:
-        """The numbers of the rules of which what is known fulfils all demands; of thousands, few are left."""
-        true, false = _bits(known.values()), _bits(not truth for truth in known.values())
-        return [n for n, (wants, forbids) in enumerate(self._demands) if not (wants & false or forbids & true)]
+        if not groups:
+            return self._compiled(source, "match"), source
+        lookups = {f"index{n}": lookup(group.kind, self._candidates(group)) for n, group in enumerate(groups)}
+        return compile_function(source, {**self._scope, **lookups}, "match"), source
 
     def _candidates(self, group: Group) -> dict[str, list[Candidate]]:
         return {
@@ -168,16 +175,15 @@ class RuleSet:
 
     def _test(self, formula: Formula) -> Callable[[Any, Any], Any]:
         """The function that tests a formula; copies of a rule for many tenants share it."""
-        source = test_source(formula, self._atoms)
-        if source not in self._tests:
-            if len(self._tests) >= MAX_FUNCTIONS:
-                self._tests.clear()
-            self._tests[source] = compile_function(source, self._scope, "test")
-        return self._tests[source]
+        return self._compiled(test_source(formula, self._atoms), "test")
 
-
-_Signature: TypeAlias = "tuple[tuple[bool, ...], ...]"
-"""By part of a kind, the truth of the atoms that it decides."""
+    def _compiled(self, source: str, name: str) -> Callable[[Any, Any], Any]:
+        """The function of a source, which all share that need the same."""
+        if source not in self._functions:
+            if len(self._functions) >= MAX_FUNCTIONS:
+                self._functions.clear()
+            self._functions[source] = compile_function(source, self._scope, name)
+        return self._functions[source]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,34 +192,30 @@ class _Dimension:
 
     Attributes:
         path: The part.
-        atoms: Their numbers.
+        atoms: By their numbers, the bit that stands for each; no other atom of any part has the same.
         truths: From an event of which nothing is known but this part to their truth.
-        known: By value of the part, what they were found to be.
+        known: By value of the part, the bits of those that were found to be true.
     """
 
     path: tuple[str, ...]
-    atoms: tuple[int, ...]
+    atoms: Mapping[int, int]
     truths: Callable[[Event], tuple[bool, ...]]
-    known: dict[str | None, tuple[bool, ...]] = field(default_factory=dict)
+    known: dict[str | None, int] = field(default_factory=dict)
 
-    def signature(self, schema: EventSchema, value: str | None) -> tuple[bool, ...]:
-        """The truth of the atoms where the part has this value."""
+    def signature(self, schema: EventSchema, value: str | None) -> int:
+        """The bits of the atoms that are true where the part has this value."""
         found = self.known.get(value)
         if found is None:
             event: Any = value
             for key in reversed(self.path):
                 event = {key: event}
-            found = self.truths(schema.from_object(event))
+            truths = self.truths(schema.from_object(event))
+            found = sum(bit for bit, truth in zip(self.atoms.values(), truths, strict=True) if truth)
             if len(self.known) >= _MAX_VALUES:
                 self.known.clear()
             if len(value or "") <= MAX_KIND_LENGTH:
                 self.known[value] = found
         return found
-
-
-def _bits(truths: Iterable[bool]) -> int:
-    """Truths as the bits of a number, the first one the lowest."""
-    return int("".join("1" if truth else "0" for truth in truths)[::-1] or "0", 2)
 
 
 def compile_rules(loaded: LoadedRules, *, matching: Matching = "all", selection: Selection | None = None) -> RuleSet:
@@ -234,7 +236,8 @@ def compile_selected(rules: tuple[Rule, ...], matching: Matching = "all") -> Rul
             done[id(check)] = compiler.atom(check)
     formulas = tuple(from_condition(rule.condition, compiler.atom, done) for rule in rules)
     sources = [render_source(rule, operands, constants) for rule in rules]
-    dimensions = tuple(_dimension(path, compiler.atoms, constants) for path in KIND_PATHS)
+    places = count()
+    dimensions = tuple(_dimension(path, compiler.atoms, constants, places) for path in KIND_PATHS)
     scope = scope_of(constants.values)
     return RuleSet(
         rules=rules,
@@ -254,16 +257,16 @@ def compile_selected(rules: tuple[Rule, ...], matching: Matching = "all") -> Rul
 
 def _demands(formulas: Iterable[Formula], dimensions: Iterable[_Dimension]) -> Iterator[tuple[int, int]]:
     """What each rule demands of the kind of an event: atoms that have to be true, and atoms that have to be false."""
-    numbers = [number for dimension in dimensions for number in dimension.atoms]
-    place = {number: 1 << at for at, number in enumerate(numbers)}
+    bits = {number: bit for dimension in dimensions for number, bit in dimension.atoms.items()}
     for formula in formulas:
         wants, forbids = demands(formula)
-        yield sum({place.get(number, 0) for number in wants}), sum({place.get(number, 0) for number in forbids})
+        yield sum({bits.get(number, 0) for number in wants}), sum({bits.get(number, 0) for number in forbids})
 
 
-def _dimension(path: tuple[str, ...], atoms: Sequence[Atom], constants: Constants) -> _Dimension:
+def _dimension(path: tuple[str, ...], atoms: Sequence[Atom], constants: Constants, places: Iterator[int]) -> _Dimension:
     numbers = tuple(n for n, atom in enumerate(atoms) if atom.operand.path == path and atom.right is None)
-    return _Dimension(path, numbers, compile_function(signature_source(numbers, atoms), constants.values, "signature"))
+    truths = compile_function(signature_source(numbers, atoms), constants.values, "signature")
+    return _Dimension(path, {number: 1 << next(places) for number in numbers}, truths)
 
 
 def _literal(value: Any) -> str:
