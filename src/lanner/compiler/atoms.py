@@ -5,14 +5,13 @@ Two-valued logic: a check on a missing value (None) is false, so `not a=b` holds
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
 from lanner.compiler import semantics
-from lanner.compiler.operands import Constants, Operand, OperandCompiler
+from lanner.compiler.operands import SEARCHABLE, Constants, Operand, OperandCompiler
 from lanner.condition import Check, ListName, Literal, LiteralList, to_text
 
 _Code = Callable[[str, str], str]
@@ -111,9 +110,9 @@ class AtomCompiler:
         return self._members(operator, wanted) or _guarded(self._test(operator, wanted))
 
     def _hint(self, operator: str, modifier: str | None, left: Operand, values: tuple[str, ...]) -> str | None:
-        """A test that costs less than getting the value."""
+        """A test that costs less than getting the value: whether what is wanted can be there, or else anything."""
         parts = _parts(left, operator, modifier, values)
-        return f"c.may_hold({left.raw!r}, {self._constants.name('parts', parts)})" if parts else None
+        return f"c.may_hold({left.raw!r}, {self._constants.name('parts', parts)})" if parts else left.hint
 
     def _list_check(self, operator: str, values: str) -> _Code:
         if operator == "in":
@@ -256,10 +255,6 @@ def _values(check: Check) -> tuple[str, ...]:
 _HOLDING = frozenset({"=", "in", "intersects", "contains", "startswith", "endswith"})
 """Operators that are true only of a text that holds one of the values."""
 
-_PART = re.compile(r"""[A-Za-z0-9_.@%+=~^*!?$#;|()'/ -]{5,}""")
-"""What stands in raw JSON as it stands in texts: no quote, no bracket, nothing that JSON puts between tokens or that it
-escapes but with `\\u` or `\\/`. Shorter texts are found too often to be worth the look."""
-
 _MAX_PARTS = 16
 
 
@@ -267,7 +262,7 @@ def _parts(left: Operand, operator: str, modifier: str | None, values: tuple[str
     """What a raw member's JSON has to hold for the check to be true: one of these; none where that is not sure."""
     if left.raw is None or operator not in _HOLDING or modifier not in (None, "anyof") or len(values) > _MAX_PARTS:
         return ()
-    return tuple(value.encode() for value in values) if all(map(_PART.fullmatch, values)) else ()
+    return tuple(value.encode() for value in values) if all(map(SEARCHABLE.fullmatch, values)) else ()
 
 
 _INDEX_KINDS = {

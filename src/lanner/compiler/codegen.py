@@ -3,7 +3,7 @@
 The functions read as a person would write them, and can be printed (`lanner rules show --compiled`):
 
     def match(e, c):
-        v_user_username = (s.username if (s := e.user) is not None else None)
+        v_user_username = e.user.username
         found = []
         # 'Attach/Exec Pod'
         if v_user_username == 'alice' and …:
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import builtins
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any, TypeAlias
@@ -44,6 +44,7 @@ class _Writer:
     atoms: Sequence[Atom]
     uses: Counter[int]
     values: Counter[str]
+    hints: Counter[str]
     head: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
@@ -103,7 +104,17 @@ class _Writer:
 
     def _evaluate(self, atom: Atom) -> str:
         code = atom.code(*self._value(atom.operand))
-        return f"({atom.hint} and {code})" if atom.hint else code
+        return f"({self._hint(atom.hint)} and {code})" if atom.hint else code
+
+    def _hint(self, hint: str) -> str:
+        """A hint: in its place, or by the name of the variable that keeps what it says."""
+        if self.hints[hint] == 1:
+            return hint
+        name = f"h{[*self.hints].index(hint)}"
+        unknown = f"{name} = U"
+        if unknown not in self.head:
+            self.head.append(unknown)
+        return f"({name} if {name} is not U else ({name} := {hint}))"
 
     def _value(self, operand: Operand) -> tuple[str, str]:
         """Two expressions of a value: one that evaluates it if need be, and the name it has then."""
@@ -124,6 +135,12 @@ class _Writer:
         return self.names[key]
 
 
+def _writer(atoms_: Sequence[Atom], uses: Counter[int], looked_up: Iterable[int] = ()) -> _Writer:
+    """A writer for so many uses of atoms, and for lookups by the values of others."""
+    values = Counter(atoms_[number].operand.key for number in (*uses, *looked_up))
+    return _Writer(atoms_, uses, values, Counter(hint for number in uses if (hint := atoms_[number].hint)))
+
+
 def match_source(
     residuals: Sequence[tuple[int, str, Formula]],
     atoms_: Sequence[Atom],
@@ -140,8 +157,7 @@ def match_source(
         first_only: Whether the first rule that matches ends the search.
     """
     uses = Counter(number for _, _, formula in residuals for number in atoms(formula))
-    values = Counter(atoms_[number].operand.key for number in (*uses, *indexes.values()))
-    writer = _Writer(atoms_, uses, values)
+    writer = _writer(atoms_, uses, indexes.values())
     ends_early = first_only and not indexes
     body = []
     for number, name, formula in residuals:
@@ -162,15 +178,14 @@ def match_source(
 
 def test_source(formula: Formula, atoms_: Sequence[Atom]) -> str:
     """The source of a function that tests one formula."""
-    uses = Counter(atoms(formula))
-    writer = _Writer(atoms_, uses, Counter(atoms_[number].operand.key for number in uses))
+    writer = _writer(atoms_, Counter(atoms(formula)))
     body = writer.statement("return", formula, "")
     return _function("test(e, c)", [*writer.head, *body])
 
 
 def signature_source(numbers: Sequence[int], atoms_: Sequence[Atom]) -> str:
     """The source of a function that gives the truth of the atoms of one dimension, in order."""
-    writer = _Writer(atoms_, Counter(numbers), Counter(atoms_[number].operand.key for number in numbers))
+    writer = _writer(atoms_, Counter(numbers))
     checks = [writer.expression(number) for number in numbers]
     return _function("signature(e)", [*writer.head, f"return ({''.join(check + ', ' for check in checks)})"])
 

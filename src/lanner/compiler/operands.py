@@ -6,7 +6,7 @@ An expression gives the value, or None where it is missing: a text, a number, or
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, assert_never
@@ -33,6 +33,10 @@ from lanner.fields.catalogue import (
 
 _MAX_NAME = 40
 
+SEARCHABLE = re.compile(r"""[A-Za-z0-9_.@%+=~^*!?$#;|()'/ -]{5,}""")
+"""What stands in raw JSON as it stands in texts and keys: no quote, no bracket, nothing that JSON puts between tokens
+or that it escapes but with `\\u` or `\\/`. Shorter texts are found too often to be worth the look."""
+
 _ENGINE_CONSTANTS = {"source": SOURCE, "pluginname": PLUGIN, "asynctype": None}
 """What the engine knows of every event alike."""
 
@@ -52,6 +56,7 @@ class Operand:
         is_always: Whether every event has the value.
         constant: The value as a tuple of one, if all events have the same.
         raw: The raw member of the event in whose JSON the value stands, for a text that is read as it stands.
+        hint: An expression that is true wherever there is a value, and costs less than the value, if there is one.
     """
 
     key: str
@@ -64,6 +69,7 @@ class Operand:
     is_always: bool = False
     constant: tuple[str | None] | None = None
     raw: str | None = None
+    hint: str | None = None
 
 
 class Constants:
@@ -166,8 +172,8 @@ class OperandCompiler:
                 return self._pointer(parse_pointer(node.argument or ""), is_list=False)
             case Meta(name):
                 return self._meta(name, spec.type is FieldType.NUMBER)
-            case Derived(roots, function):
-                return self._derived(node, spec, roots, function)
+            case Derived(roots, function, words):
+                return self._derived(node, spec, roots, function, words)
             case Static():
                 key, code = f"static:{node.argument}", repr(node.argument)
                 return Operand(key, code, is_cheap=True, is_always=True, constant=(node.argument,))
@@ -183,7 +189,9 @@ class OperandCompiler:
             code = f"str({code})"
         return Operand(f"{name}:{is_number}", code, is_number=is_number, is_always=True)
 
-    def _derived(self, node: Field, spec: FieldSpec, roots: tuple[str, ...], function: Any) -> Operand:
+    def _derived(
+        self, node: Field, spec: FieldSpec, roots: tuple[str, ...], function: Any, words: tuple[str, ...]
+    ) -> Operand:
         arguments = [self._root(root) for root in roots]
         if spec.arg is ArgKind.INDEX:
             arguments.append("None" if node.argument is None else str(int(node.argument)))
@@ -196,6 +204,7 @@ class OperandCompiler:
             is_number=spec.type is FieldType.NUMBER,
             is_address=spec.type is FieldType.ADDRESS,
             path=tuple(roots[0].split("/")) if len(roots) == 1 and "/" in roots[0] else None,
+            hint=self._body_hint(roots[0], words) if words else None,
         )
 
     def _root(self, root: str) -> str:
@@ -218,8 +227,10 @@ class OperandCompiler:
         match access.leaf:
             case Leaf.RAW:
                 code = self._walk(access, list_texts if is_list else as_text)
-                raw = access.attributes[0] if access.attributes and not is_list else None
-                return Operand(key, code, is_list=is_list, raw=raw)
+                raw = access.attributes[0] if access.attributes else None
+                word = next((step for step in reversed(access.rest) if SEARCHABLE.fullmatch(step)), None)
+                hint = self._hint(raw, (word,)) if raw and word else None
+                return Operand(key, code, is_list=is_list, raw=None if is_list else raw, hint=hint)
             case Leaf.TEXT:
                 code = _attribute(access)
                 if is_list:
@@ -231,6 +242,15 @@ class OperandCompiler:
                 return Operand(key, f"({_attribute(access)} or None)", is_list=True, is_cheap=True)
             case _:
                 assert_never(access.leaf)
+
+    def _body_hint(self, root: str, words: tuple[str, ...]) -> str | None:
+        """A look for words in a member of the event, if it is kept raw."""
+        access = self._schema.access((root,), is_list=True)
+        return self._hint(access.attributes[0], words) if access.leaf is Leaf.RAW and access.attributes else None
+
+    def _hint(self, member: str, words: Iterable[str]) -> str:
+        parts = tuple(word.encode() for word in words)
+        return f"c.may_hold({member!r}, {self._constants.name('parts', parts)})"
 
     def _walk(self, access: Access, convert: Any) -> str:
         rest = access.rest
@@ -305,6 +325,6 @@ def _attribute(access: Access) -> str:
         case (name,):
             return f"e.{name}"
         case (outer, inner):
-            return f"(s.{inner} if (s := e.{outer}) is not None else None)"
+            return f"e.{outer}.{inner}"
         case _:
             raise AssertionError(access.attributes)

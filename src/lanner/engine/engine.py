@@ -9,18 +9,17 @@ from dataclasses import dataclass, field
 
 from lanner.compiler.ruleset import RuleSet
 from lanner.engine.alert import Alert, AlertKind, FieldValue, Finding
+from lanner.engine.identity import of_match, of_text
 from lanner.engine.stats import Stats
 from lanner.events.context import Context, host_name
-from lanner.events.decode import FLAWS, Batch, EventDecoder, Flaw, Payload, Problem, is_event
-from lanner.events.identity import Hash, content_hash
-from lanner.events.schema import Event
+from lanner.events.decode import FLAWS, Batch, EventDecoder, Flaw, Payload, Problem
+from lanner.events.schema import Event, kind_of
 from lanner.rules.priority import Priority
 
 INTERNAL_SOURCE = "internal"
 DAMAGED_EVENT = "Lanner internal: damaged event"
 """The rule name of the alert that is raised for an event that could not be evaluated as a whole."""
 
-_LAST_NS = 2**63 - 1
 _TRUNCATED = (Flaw.TOO_DEEP, Flaw.TOO_LARGE)
 
 
@@ -68,6 +67,7 @@ class Engine:
         """
         self.rules = rules
         self._identifies = identifies
+        self._numbers = identifies and rules.numbers_events  # what an alert says differs when its event comes again
         self.stats = Stats.for_rules(rule.name for rule in rules.rules)
         self._hostname = hostname or host_name()
         self._context = Context(self._hostname, clock)
@@ -80,7 +80,6 @@ class Engine:
             (
                 AlertKind(rule.name, rule.priority, rule.source, rule.tags, self._hostname, keys),
                 render,
-                _named(rule.name),
             )
             for rule, render, keys in zip(rules.rules, rules.render, rules.output_keys, strict=True)
         ]
@@ -106,6 +105,7 @@ class Engine:
         result = Result()
         for batch in self._decoder.batches(payload, body=body, truncated=truncated):
             self._evaluate(batch, result, origin)
+            del batch  # its events have to be gone before the next ones are decoded: see `Context.end`
         return result
 
     def _evaluate(self, batch: Batch, result: Result, origin: str) -> None:
@@ -113,29 +113,13 @@ class Engine:
         context.begin(batch)
         table = self.rules.table
         findings = result.findings
-        missing = 0
-        others = 0
         matched: list[int] = []
         for index, event in enumerate(batch.events):
             ref = event.objectRef
-            user = event.user
-            kind = (
-                event.stage,
-                event.verb,
-                ref and ref.resource,
-                ref and ref.subresource,
-                user and user.username,
-            )
             try:
-                match = table[kind]
+                match = table[event.stage, event.verb, ref.resource, ref.subresource, event.user.username]
             except KeyError:
-                match = self.rules.specialise(kind)
-            if event.auditID is None:
-                if not batch.is_checked and not is_event(event):
-                    others += 1
-                    self._evaluate_other(batch, index, result, origin)
-                    continue
-                missing += 1
+                match = self.rules.specialise(kind_of(event))
             if match is not None:
                 context.at(event, index)
                 hits = match(event, context)
@@ -143,39 +127,30 @@ class Engine:
                     matched += hits
                     self._render(hits, event, findings, batch, index)
         self._count(matched)
-        count = len(batch.events) - others
+        count = len(batch.events)
         result.events += count
         self.stats.events += count
-        self.stats.missing_audit_id += missing
-        context.first_number += len(batch.events)
+        self.stats.missing_audit_id += batch.missing_audit_id
+        context.first_number += count
         for problem in batch.problems:
             self._report(problem, result, origin, batch)
         self.stats.malformed += batch.more_problems
         result.malformed += batch.more_problems
-
-    def _evaluate_other(self, batch: Batch, index: int, result: Result, origin: str) -> None:
-        """A document that the typed decoder took, though it is no event: a list of events, or something else.
-
-        Its events take its place in the running numbers of the batch.
-        """
-        context = self._context
-        context.first_number += index
-        self._evaluate(self._decoder.piecewise(batch.raw(index)), result, origin)
-        context.first_number -= index + 1
-        context.begin(batch)
+        context.end()
 
     def _render(self, hits: Sequence[int], event: Event, findings: list[Finding], batch: Batch, index: int) -> None:
         """Add a finding for each rule that matched the event, which is one of a batch."""
         context = self._context
         time_ns = context.time_ns()
-        moment, content = b"", None
-        if self._identifies:
-            moment = _moment(0 if context.is_arrival(time_ns) else time_ns)
-            content = content_hash(batch.text(index))
         for number in hits:
-            kind, render, name = self._rendering[number]
+            kind, render = self._rendering[number]
             message, values = render(event, context)
-            identity = _identity(moment, content, name) if content else b""
+            identity = b""
+            if self._identifies:
+                if self._numbers or event.auditID is None or context.is_arrival(time_ns):
+                    identity = of_text(kind, batch.raw(index))
+                else:
+                    identity = of_match(kind, time_ns, (event.auditID, event.stage, message, values))
             findings.append(Finding(kind, time_ns, message, values, identity))
 
     def _count(self, hits: Iterable[int]) -> None:
@@ -199,24 +174,5 @@ class Engine:
             self.stats.by_rule[DAMAGED_EVENT] = self.stats.by_rule.get(DAMAGED_EVENT, 0) + 1
             identity = b""
             if self._identifies:
-                identity = _identity(_moment(0), content_hash(batch.text(problem.event)), _named(DAMAGED_EVENT))
+                identity = of_text(self._damaged, batch.raw(problem.event))
             result.findings.append(Finding(self._damaged, self._clock(), message, values, identity))
-
-
-def _identity(moment: bytes, content: Hash, name: bytes) -> bytes:
-    """What tells a match from every other: what the event says, and the rule's name.
-
-    It begins with the event's own time, so that those of the same time stand together in an index.
-    """
-    found = content.copy()
-    found.update(name)
-    return moment + found.digest()
-
-
-def _moment(time_ns: int) -> bytes:
-    return max(0, min(time_ns, _LAST_NS)).to_bytes(8)
-
-
-def _named(rule: str) -> bytes:
-    """A rule's name behind what no event ends with."""
-    return b"\0" + rule.encode("utf-8", "surrogatepass")

@@ -12,7 +12,7 @@ from lanner.compiler.template import FieldValue
 from lanner.diagnostics import Diagnostics
 from lanner.engine.stats import Stats
 from lanner.events.context import Context, host_name
-from lanner.events.decode import FLAWS, Batch, EventDecoder, Payload, is_event
+from lanner.events.decode import FLAWS, Batch, EventDecoder, Payload
 from lanner.events.schema import Event, kind_of
 from lanner.rules.model import Collection
 
@@ -72,12 +72,6 @@ class Filter:
         context = self._context
         context.begin(batch)
         for index, event in enumerate(batch.events):
-            if not batch.is_checked and not is_event(event):
-                context.first_number += index
-                yield from self._select(self._decoder.piecewise(batch.raw(index)))
-                context.first_number -= index + 1
-                context.begin(batch)
-                continue
             self.stats.events += 1
             context.at(event, index)
             if self._holds(event) is not self._inverted:
@@ -87,6 +81,7 @@ class Filter:
             self.stats.malformed += 1
             self.stats.add_sample(f"{FLAWS[problem.flaw]}: {problem.sample}")
         self.stats.malformed += batch.more_problems
+        context.end()
 
     def _holds(self, event: Event) -> bool:
         kind = kind_of(event)

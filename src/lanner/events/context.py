@@ -17,7 +17,7 @@ from stringzilla import find
 
 from lanner.events.decode import DECODE_ERRORS, Batch
 from lanner.events.schema import Event, member_finder
-from lanner.events.values import Json, decode_json, indented
+from lanner.events.values import Json, as_text, decode_json, indented
 
 SOURCE = "k8s_audit"
 PLUGIN = "k8saudit"
@@ -27,10 +27,11 @@ _SECOND = 1_000_000_000
 _FRACTION = re.compile(r"[.,]([0-9]{1,9})")
 _SHORTEST = len("2006-01-02T15:04:05.0Z")
 _MICRO_TIME = len("2006-01-02T15:04:05.000000Z")
-_MIN_SEARCHED_BYTES = 2048
-"""A smaller body is decoded before it is searched for a few words."""
+_MIN_SEARCHED_BYTES = 256
+"""A smaller body is decoded in less time than a search for a few words takes."""
 _MAX_SECONDS = 4096
 """Seconds whose text is remembered: events come in bursts of the same few seconds."""
+_NOTHING = Batch([])
 
 
 def host_name() -> str:
@@ -41,16 +42,20 @@ def host_name() -> str:
 class Context:
     """The event at hand. One context serves all events of an engine, one after the other."""
 
-    __slots__ = ("_arrival", "_batch", "_clock", "_decoded", "_event", "_hostname", "_index", "_time", "first_number")
+    __slots__ = (
+        *("_arrival", "_batch", "_clock", "_decoded", "_event", "_hostname", "_index", "_texts", "_time"),
+        "first_number",
+    )
 
     def __init__(self, hostname: str, clock: Callable[[], int]) -> None:
         self._hostname = hostname
         self._clock = clock
         self.first_number = 1
-        self._batch = Batch([])
+        self._batch = _NOTHING
         self._event: Event = None
         self._index = 0
         self._decoded: dict[str, Json] = {}
+        self._texts: dict[str, memoryview | bool] = {}
         self._time: int | None = None
         self._arrival = 0
 
@@ -60,13 +65,18 @@ class Context:
         self._event = None
         self._arrival = self._clock()
 
+    def end(self) -> None:
+        """Let go of the batch: the next one takes its place in memory, and in the processor's caches."""
+        self._batch = _NOTHING
+        self._event = None
+
     def at(self, event: Event, index: int) -> None:
         """Turn to an event of the batch."""
         self._event = event
         self._index = index
         self._time = None
-        if self._decoded:
-            self._decoded = {}
+        if self._decoded or self._texts:
+            self._decoded, self._texts = {}, {}
 
     def member(self, name: str) -> Json:
         """A member of the event that was kept raw, decoded; None where it is missing, or is no JSON by itself."""
@@ -75,30 +85,24 @@ class Context:
         except KeyError:
             raw = getattr(self._event, name)
             value = self._decoded[name] = _decode(raw) if raw else None
+            self._texts[name] = True  # now it is cheaper to look at the value itself
             return value
 
     def may_hold(self, name: str, parts: tuple[bytes, ...]) -> bool:
-        r"""Whether a text in a member that was kept raw can hold one of some parts; where that is not sure, it can.
+        r"""Whether a text or key in a member that was kept raw can hold one of some parts; if that is not sure, it can.
 
         To look for words in a body is far cheaper than to decode it, and mostly the words are not there.
 
         Args:
             name: The member.
-            parts: ASCII without quotes, backslashes, brackets, colons, commas and control characters. A text has such a
-                part only where the JSON has it as it is, unless characters are written as `\u0061` or `\/`.
+            parts: ASCII without quotes, backslashes, brackets, colons, commas and control characters. A text or key has
+                such a part only where the JSON has it as it is, unless characters are written as `\u0061` or `\/`.
         """
-        if name in self._decoded:
-            return True  # now it is cheaper to look at the text itself
-        raw = getattr(self._event, name)
-        if len(raw) < _MIN_SEARCHED_BYTES:
-            return bool(raw)
-        text = memoryview(raw)
-        key = f"?{name}"  # no attribute has such a name
-        is_plain = self._decoded.get(key)
-        if is_plain is None:
-            is_plain = self._decoded[key] = find(text, b"\\u") < 0 and find(text, b"\\/") < 0
-        if not is_plain:
-            return True
+        text = self._texts.get(name)
+        if text is None:
+            text = self._texts[name] = _searchable(getattr(self._event, name))
+        if type(text) is bool:
+            return text
         for part in parts:  # noqa: SIM110 - a generator costs more than the search
             if find(text, part) >= 0:
                 return True
@@ -137,11 +141,12 @@ class Context:
             event = self._event
             self._time = parse_time(event.stageTimestamp) if event.stageTimestamp else None
             if self._time is None:
-                self._time = self._other_time(event)
+                self._time = self._other_time()
         return self._time
 
-    def _other_time(self, event: Event) -> int:
-        for text in (event.requestReceivedTimestamp, event.timestamp):
+    def _other_time(self) -> int:
+        for name in ("requestReceivedTimestamp", "timestamp"):
+            text = as_text(self.outer(name))
             if text and (found := parse_time(text)) is not None:
                 return found
         return self._arrival
@@ -197,6 +202,14 @@ class Context:
     def hostname(self) -> str:
         """The name of the host that detects."""
         return self._hostname
+
+
+def _searchable(raw: bytes | msgspec.Raw) -> memoryview | bool:
+    """A member's JSON, where words can be looked for in it; else whether it has to be decoded for that."""
+    if len(raw) < _MIN_SEARCHED_BYTES:
+        return bool(raw)
+    text = memoryview(raw)
+    return True if find(text, b"\\u") >= 0 or find(text, b"\\/") >= 0 else text
 
 
 def _decode(raw: bytes | msgspec.Raw) -> Json:

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from lanner.events.elements import Items, documents, elements, parts
+from lanner.events.elements import documents, elements, parts
 from lanner.events.schema import Event, EventSchema
 from lanner.events.skim import skim
 from lanner.events.values import Json, decode_json, encode_json
@@ -88,19 +88,17 @@ class _Form(Enum):
 class Batch:
     """Events in the order in which they came, what was wrong among them, and their texts on demand.
 
-    `is_checked` says that all of them are audit events; a batch that was decoded at once may hold documents that only
-    `is_event` can tell, and that `EventDecoder.piecewise` takes apart. `more_problems` counts documents that were set
-    aside beyond those in `problems`.
+    `more_problems` counts documents that were set aside beyond those in `problems`, `missing_audit_id` events without
+    `auditID`.
     """
 
     events: list[Event]
     problems: list[Problem] = field(default_factory=list)
-    is_checked: bool = False
     more_problems: int = 0
+    missing_audit_id: int = 0
     _source: Payload = b""
     _form: _Form = _Form.LINES
     _raws: list[bytes | memoryview | msgspec.Raw] | None = None
-    _items: Items | None = None
 
     @property
     def size(self) -> int:
@@ -112,15 +110,6 @@ class Batch:
         if self._raws is None:
             self._raws = self._texts()
         return bytes(self._raws[index])
-
-    def text(self, index: int) -> bytes | memoryview:
-        """As `raw`, for what need not be exact where somebody posts what an API server never writes: it costs less."""
-        if self._raws is None and self._form is _Form.PART:
-            if self._items is None:
-                self._items = Items(self._source, len(self.events))
-            if self._items.are_told:
-                return self._items[index]
-        return self.raw(index)
 
     def _texts(self) -> list[Any]:
         if self._form is _Form.PART:
@@ -192,7 +181,7 @@ class EventDecoder:
         try:
             return Batch(_from_deeper(self._decode_lines, block), _source=block)
         except DECODE_ERRORS:
-            return self._piecewise(bytes(block).splitlines())
+            return self._piecewise(_documents(block))
 
     def parts(self, payload: Payload) -> Iterator[Batch]:
         """Decode one document as `body` does, but a large `EventList` of an API server in parts.
@@ -237,7 +226,7 @@ class EventDecoder:
         return self._piecewise([bytes(document)], flaw)
 
     def _piecewise(self, documents: list[bytes], flaw: Flaw | None = None) -> Batch:
-        batch = Batch([], is_checked=True, _raws=[])
+        batch = Batch([], _raws=[])
         _from_deeper(partial(self._add_all, batch, flaw), documents)
         return batch
 
@@ -256,9 +245,8 @@ class EventDecoder:
         except DECODE_ERRORS:
             pass
         else:
-            if is_event(event):
-                _append(batch, event, document, flaw)
-                return
+            _append(batch, event, document, flaw)
+            return
         try:
             value = decode_json(document)
         except msgspec.DecodeError as error:
@@ -270,7 +258,7 @@ class EventDecoder:
     def _add_value(self, batch: Batch, value: Json, document: bytes, flaw: Flaw | None) -> None:
         for item in _items(value, MAX_LIST_DEPTH):
             event = self._schema.from_object(item) if isinstance(item, dict) else None
-            if event is None or not (is_event(event) or item.get("kind") == "Event"):  # type: ignore[union-attr]
+            if event is None or not (_is_event(event) or item.get("kind") == "Event"):  # type: ignore[union-attr]
                 _set_aside(batch, Flaw.NOT_AN_EVENT, encode_json(item))
             else:
                 _append(batch, event, document if item is value else encode_json(item), flaw)
@@ -297,6 +285,14 @@ class EventDecoder:
             _set_aside(batch, Flaw.NOT_JSON, document)
 
 
+def _documents(block: Payload) -> list[bytes]:
+    """The documents of a block that holds what is no event; its lines where something in it is no JSON."""
+    try:
+        return [bytes(raw) for raw in _from_deeper(_RAWS.decode_lines, block)]
+    except DECODE_ERRORS:
+        return bytes(block).splitlines()
+
+
 @contextmanager
 def _as_list(document: memoryview, start: int, end: int) -> Iterator[memoryview]:
     """What lies between two places of a document, with brackets there for as long as it is looked at."""
@@ -311,8 +307,8 @@ def _as_list(document: memoryview, start: int, end: int) -> Iterator[memoryview]
             part[0], part[-1] = was
 
 
-def is_event(event: Event) -> bool:
-    """Whether it has what makes an audit event; `kind` is missing from a webhook's items."""
+def _is_event(event: Event) -> bool:
+    """Whether it has something of what makes an audit event; `kind` is missing from a webhook's items."""
     return event.stage is not None or event.verb is not None or event.auditID is not None
 
 
@@ -330,6 +326,7 @@ def _append(batch: Batch, event: Event, raw: bytes, flaw: Flaw | None) -> None:
     if flaw is not None:
         batch.problems.append(_problem(flaw, raw, len(batch.events)))
     batch.events.append(event)
+    batch.missing_audit_id += event.auditID is None
     batch._raws.append(raw)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from stringzilla import find, offset_within, split
+from stringzilla import find
 
 # A text, to the end where it is not closed, or one of the characters that structure what is no text; all else lies
 # between. The repeat never goes back.
@@ -81,34 +81,6 @@ def parts(document: bytes | memoryview, size: int) -> list[int]:
         while (at := find(view, border, places[-1] + size)) >= 0:
             places.append(at + 1)
     return [*places, end]
-
-
-class Items:
-    """The texts of the items of a part, in a small part of the time that decoding takes.
-
-    Items begin alike there, and nothing within one looks like a beginning: else there would be more of them.
-    """
-
-    def __init__(self, part: bytes | memoryview, number: int) -> None:
-        """Find them.
-
-        Args:
-            part: A list that was decoded, between its brackets.
-            number: How many items it has.
-        """
-        self._part = memoryview(part)
-        first = _FIRST_ITEM.match(part)
-        self._beginning = len(first[1]) if first else 0
-        self._rests = split(self._part, b"}," + first[1]) if first else ()
-        self.are_told = len(self._rests) == number
-        """Whether each is told from the others: nothing else looks like a beginning."""
-
-    def __getitem__(self, index: int) -> memoryview:
-        """The text of one; only where they are told."""
-        rest = self._rests[index]
-        start = offset_within(rest, self._part)
-        is_last = index == len(self._rests) - 1
-        return self._part[start - self._beginning if index else 1 : start + len(rest) + (-1 if is_last else 1)]
 
 
 def _items_of_list(document: bytes) -> int | None:

@@ -13,8 +13,8 @@ import keyword
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import lru_cache
-from typing import Any, TypeAlias
+from functools import lru_cache, partial
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -44,7 +44,7 @@ _TYPES: Mapping[Leaf, Any] = {
     Leaf.TEXTS: list[str] | None,
     Leaf.RAW: msgspec.Raw,
 }
-_DEFAULTS: Mapping[Leaf, Any] = {Leaf.TEXT: None, Leaf.NUMBER: None, Leaf.TEXTS: None, Leaf.RAW: msgspec.Raw()}
+_DEFAULTS: Mapping[Leaf, Any] = {**dict.fromkeys(_TYPES), Leaf.RAW: msgspec.Raw()}
 
 _TEXT = Leaf.TEXT
 _USER = {"username": _TEXT, "uid": _TEXT, "groups": Leaf.TEXTS}
@@ -72,13 +72,14 @@ KIND_PATHS: tuple[Path, ...] = (
 )
 """What the kind of an event is made of, in order."""
 
-_ALWAYS: tuple[Path, ...] = (
-    *KIND_PATHS,
-    ("auditID",),
-    ("requestReceivedTimestamp",),
-    ("stageTimestamp",),
-    ("timestamp",),
-)
+_ALWAYS: tuple[Path, ...] = (*KIND_PATHS, ("auditID",), ("stageTimestamp",))
+
+_DEMANDED: Mapping[str, tuple[Any, ...]] = {
+    "auditID": (str,),
+    "stage": (Literal["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"] | None, None),
+}
+"""Types, with defaults: every audit event has an `auditID`, and nothing else does; the texts of the stages need not be
+made anew. What differs takes the slow way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +102,14 @@ class EventSchema:
         for path in (*_ALWAYS, *paths):
             _grow(tree, path)
         self._names: dict[str, str] = {}
-        self._tree = tree
         self._nested = {
             key: self._struct(key, {name: (_TYPES[leaf], _DEFAULTS[leaf]) for name, leaf in sub.items()})
             for key, sub in tree.items()
             if isinstance(sub, dict)
         }
-        self.event_type = self._struct("Event", {key: self._member(key, sub) for key, sub in tree.items()})
+        members = {key: _DEMANDED.get(key) or self._member(key, sub) for key, sub in tree.items()}
+        self.event_type = self._struct("Event", members)
+        self._makers = [(key, self._name(key), self._maker(key, sub)) for key, sub in tree.items()]
 
     def access(self, path: Path, *, is_list: bool = False) -> Access:
         """Where to find the value of a path that the schema was made for.
@@ -134,26 +136,29 @@ class EventSchema:
 
         A member of another type than Kubernetes gives it counts as its text, as it does for Falco.
         """
-        members = {}
-        for key, sub in self._tree.items():
-            found = value.get(key)
-            if isinstance(sub, dict):
-                members[self._name(key)] = self._inner(key, sub, found) if isinstance(found, dict) else None
-            else:
-                members[self._name(key)] = _convert(found, sub)
-        return self.event_type(**members)
+        return self.event_type(**{attribute: make(value.get(key)) for key, attribute, make in self._makers})
 
-    def _inner(self, key: str, sub: Mapping[str, Leaf], value: Mapping[str, Json]) -> msgspec.Struct:
-        return self._nested[key](**{self._name(name): _convert(value.get(name), leaf) for name, leaf in sub.items()})
+    def _maker(self, key: str, sub: dict[str, Leaf] | Leaf) -> Callable[[Json], Any]:
+        """The function from a member of an event, decoded, to that of the struct."""
+        if isinstance(sub, Leaf):
+            return partial(_convert, sub)
+        nested, leaves = self._nested[key], [(name, self._name(name), leaf) for name, leaf in sub.items()]
 
-    def _member(self, key: str, sub: dict[str, Leaf] | Leaf) -> tuple[Any, Any]:
+        def make(value: Json) -> msgspec.Struct:
+            found = value if isinstance(value, dict) else {}
+            return nested(**{attribute: _convert(leaf, found.get(name)) for name, attribute, leaf in leaves})
+
+        return make
+
+    def _member(self, key: str, sub: dict[str, Leaf] | Leaf) -> tuple[Any, ...]:
         if isinstance(sub, dict):
-            return self._nested[key] | None, None
+            return self._nested[key], self._nested[key]()
         return _TYPES[sub], _DEFAULTS[sub]
 
-    def _struct(self, name: str, members: Mapping[str, tuple[Any, Any]]) -> type[msgspec.Struct]:
-        fields = [(self._name(key), kind, default) for key, (kind, default) in members.items()]
-        return msgspec.defstruct(name, fields, rename={self._name(key): key for key in members}, gc=False)
+    def _struct(self, name: str, members: Mapping[str, tuple[Any, ...]]) -> type[msgspec.Struct]:
+        fields = [(self._name(key), *member) for key, member in members.items()]
+        rename = {self._name(key): key for key in members}
+        return msgspec.defstruct(name, fields, rename=rename, gc=False, kw_only=True, frozen=True)
 
     def _name(self, key: str) -> str:
         """The attribute for a member: its own name where that is one, else a made-up one."""
@@ -164,8 +169,8 @@ class EventSchema:
 
 def kind_of(event: Event) -> Kind:
     """The kind of an event."""
-    ref, user = event.objectRef, event.user
-    return event.stage, event.verb, ref and ref.resource, ref and ref.subresource, user and user.username
+    ref = event.objectRef
+    return event.stage, event.verb, ref.resource, ref.subresource, event.user.username
 
 
 @lru_cache(maxsize=256)
@@ -210,7 +215,7 @@ def _grow(tree: dict[str, dict[str, Leaf] | Leaf], path: Path) -> None:
     branch[path[1]] = shape
 
 
-def _convert(value: Json, leaf: Leaf) -> Any:
+def _convert(leaf: Leaf, value: Json) -> Any:
     match leaf:
         case Leaf.TEXT:
             return as_text(value)

@@ -17,10 +17,11 @@ def _pod_at(name: str, path: tuple[str, ...], what: str, example: str | tuple[st
     return at(f"req.pod.{name}", ("requestObject", "spec", *path), f"{_POD}{what}.", example)
 
 
-def _volume(name: str, what: str, function: Callable[..., FieldValue], example: tuple[str, ...]) -> FieldSpec:
-    return indexed(
-        f"req.pod.volumes.{name}", f"{_POD}{what} of its volumes. An index picks one volume.", function, example
-    )
+def _volume(
+    name: str, what: str, function: Callable[..., FieldValue], example: tuple[str, ...], *words: str
+) -> FieldSpec:
+    desc = f"{_POD}{what} of its volumes. An index picks one volume."
+    return indexed(f"req.pod.volumes.{name}", desc, function, example, *words)
 
 
 _PODS = (
@@ -51,12 +52,14 @@ _PODS = (
         "the host paths",
         partial(pods.texts, ("spec", "volumes", "hostPath", "path")),
         ("/etc",),
+        "hostPath",
     ),
     _volume(
         "flexvolume_driver",
         "the FlexVolume drivers",
         partial(pods.texts, ("spec", "volumes", "flexVolume", "driver")),
         ("vendor/cifs",),
+        "flexVolume",
     ),
     _volume(
         "volume_type",
@@ -142,6 +145,7 @@ def _container_fields(member: str, owners: str, without: tuple[str, ...] = ()) -
             f"{_POD}{what} of its {owners}. {picks}",
             partial(function, (*path, *keys)),
             example,
+            *keys[1:2],  # what some containers have in their security context
         )
         for name, what, function, keys, example in _CONTAINER_FIELDS
         if name not in without

@@ -294,6 +294,7 @@ _OTHERS = (
         f"Of a service: the addresses outside of the cluster that it claims. {_PATCH_NOTE}",
         workloads.external_ips,
         ("203.0.113.80",),
+        "externalIPs",
     ),
     own_body(
         "event.pulled_repository",

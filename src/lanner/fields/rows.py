@@ -50,9 +50,14 @@ def body(
     return field(name, desc, Derived(BODY, function), example, deprecated=deprecated)
 
 
-def indexed(name: str, desc: str, function: Callable[..., FieldValue], example: tuple[str, ...]) -> FieldSpec:
-    """A list row that is computed from the request's object, and of which an index picks a part."""
-    return field(name, desc, Derived(BODY, function), example, arg=ArgKind.INDEX)
+def indexed(
+    name: str, desc: str, function: Callable[..., FieldValue], example: tuple[str, ...], *words: str
+) -> FieldSpec:
+    """A list row that is computed from the request's object, and of which an index picks a part.
+
+    `words` are those of `Derived`.
+    """
+    return field(name, desc, Derived(BODY, function, words), example, arg=ArgKind.INDEX)
 
 
 def own(
@@ -87,6 +92,8 @@ def own_at(name: str, path: tuple[str, ...], desc: str, example: str | tuple[str
     return own(name, desc, Pointer(path), example)
 
 
-def own_body(name: str, desc: str, function: Callable[..., FieldValue], example: str | tuple[str, ...]) -> FieldSpec:
-    """A row of Lanner's own that is computed from the request's object."""
-    return own(name, desc, Derived(BODY, function), example)
+def own_body(
+    name: str, desc: str, function: Callable[..., FieldValue], example: str | tuple[str, ...], *words: str
+) -> FieldSpec:
+    """A row of Lanner's own that is computed from the request's object; `words` are those of `Derived`."""
+    return own(name, desc, Derived(BODY, function, words), example)

@@ -62,10 +62,13 @@ class Derived:
             text within a member.
         function: Gets one decoded value per root (None where the event has no such member) and, when the field
             takes an argument, that argument last (None when left out). It never raises for odd data.
+        words: Of a function of one body: wherever it gives a value, one of these stands in the body's JSON, in a key
+            or text. Empty where there are none, or only such as every body has.
     """
 
     roots: tuple[str, ...]
     function: Callable[..., FieldValue]
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

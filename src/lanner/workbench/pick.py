@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lanner.events.decode import FLAWS, Batch, EventDecoder, is_event
+from lanner.events.decode import FLAWS, Batch, EventDecoder
 from lanner.events.schema import EventSchema
 from lanner.sources.base import Framing, Limits, SourceError
 from lanner.sources.files import scan
@@ -79,8 +79,4 @@ def _raws(batch: Batch, origin: str) -> Iterator[bytes]:
     problem = next((each for each in batch.problems if each.event is None), None)
     if problem is not None:
         raise PickError(f"`{origin}` holds what is no audit event: {FLAWS[problem.flaw]}", f"it is `{problem.sample}`")
-    for index, event in enumerate(batch.events):
-        if batch.is_checked or is_event(event):
-            yield batch.raw(index)
-        else:  # a list of events, or something else that the typed decoder takes
-            yield from _raws(_DECODER.piecewise(batch.raw(index)), origin)
+    yield from map(batch.raw, range(len(batch.events)))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lanner.events.decode import MAX_LIST_DEPTH, MAX_PROBLEMS, Batch, EventDecoder, Flaw, is_event
+from lanner.events.decode import MAX_LIST_DEPTH, MAX_PROBLEMS, Batch, EventDecoder, Flaw
 from lanner.events.schema import EventSchema
 from lanner.events.values import decode_json
 
@@ -31,21 +31,6 @@ def event(verb: str, **members: Any) -> bytes:
 
 def listed(*events: bytes) -> bytes:
     return b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[' + b",".join(events) + b"]}"
-
-
-def checked(batch: Batch) -> Batch:
-    """The batch with every document in it taken apart that is no event, as the engine does."""
-    found = Batch([], is_checked=True, _raws=[])
-    for index, each in enumerate(batch.events):
-        inner = batch if batch.is_checked or is_event(each) else DECODER.piecewise(batch.raw(index))
-        first, last = (index, index + 1) if inner is batch else (0, len(inner.events))
-        for number in range(first, last):
-            found.events.append(inner.events[number])
-            assert found._raws is not None
-            found._raws.append(inner.raw(number))
-        found.problems += [] if inner is batch else inner.problems
-    found.problems += batch.problems
-    return found
 
 
 def verbs(batch: Batch) -> list[str | None]:
@@ -89,7 +74,7 @@ DEEP = b'{"verb":"deep","auditID":"d","requestObject":{"spec":' + b"[" * 5000 + 
 )
 @pytest.mark.parametrize("way", ["lines", "body"])
 def test_events_come_out_in_order_however_they_are_packed(block: bytes, way: str) -> None:
-    batch = checked(WAYS[way](block))
+    batch = WAYS[way](block)
     assert verbs(batch) == ["a", "b", "c"]
     assert batch.problems == []
     assert [json.loads(batch.raw(n))["verb"] for n in range(3)] == ["a", "b", "c"]
@@ -116,10 +101,10 @@ def test_a_body_may_be_spread_over_lines() -> None:
 )
 @pytest.mark.parametrize("way", ["lines", "body"])
 def test_a_damaged_event_costs_its_neighbours_nothing(block: bytes, way: str) -> None:
-    batch = checked(WAYS[way](block))
+    batch = WAYS[way](block)
     assert verbs(batch) == ["a", "damaged", "b"]
     assert flaws(batch) == [Flaw.CUT_OFF]
-    assert batch.problems[0].event == 1 or not batch.is_checked
+    assert batch.problems[0].event == 1
 
 
 @pytest.mark.parametrize(
@@ -182,12 +167,12 @@ def test_what_was_decoded_can_be_decoded_again_from_deeper_in_the_program(levels
 )
 @pytest.mark.parametrize("way", list(WAYS))
 def test_what_is_no_event_is_set_aside_with_its_start(block: bytes, flaw: Flaw, way: str) -> None:
-    batch = checked(WAYS[way](block))
+    batch = WAYS[way](block)
     assert batch.events == []
     assert flaws(batch) == [flaw]
     assert batch.problems[0].sample == block[:120].decode("utf-8", "replace")
     assert batch.problems[0].event is None
-    mixed = checked(WAYS["lines"](A + b"\n" + block + b"\n" + B))
+    mixed = WAYS["lines"](A + b"\n" + block + b"\n" + B)
     assert verbs(mixed) == ["a", "b"]
     assert flaws(mixed) == [flaw]
 
@@ -195,7 +180,7 @@ def test_what_is_no_event_is_set_aside_with_its_start(block: bytes, flaw: Flaw, 
 @pytest.mark.parametrize("block", [b"", b"\n", b" \r\n\t ", b"[]", b"[[],[]]", listed(), b'{"kind":"EventList"}'])
 @pytest.mark.parametrize("way", list(WAYS))
 def test_nothing_is_no_problem(block: bytes, way: str) -> None:
-    batch = checked(WAYS[way](block))
+    batch = WAYS[way](block)
     assert (batch.events, batch.problems) == ([], [])
 
 
@@ -205,7 +190,7 @@ def test_nothing_is_no_problem(block: bytes, way: str) -> None:
 )
 @pytest.mark.parametrize("way", list(WAYS))
 def test_little_makes_an_event(text: bytes, way: str) -> None:
-    batch = checked(WAYS[way](text))
+    batch = WAYS[way](text)
     assert (len(batch.events), batch.problems) == (1, [])
 
 
@@ -329,7 +314,7 @@ def test_of_equal_objects_the_last_counts_as_a_whole(more: bytes) -> None:
 def test_of_equal_lists_of_events_the_last_counts() -> None:
     text = b'{"kind":"EventList","items":[' + A + b'],"items":[' + B + b"]}"
     for way in WAYS.values():
-        batch = checked(way(text))
+        batch = way(text)
         assert verbs(batch) == ["b"]
         assert json.loads(batch.raw(0)) == json.loads(B)
 
@@ -360,7 +345,6 @@ _ODD = st.sampled_from(
 @given(st.lists(st.tuples(_ODD, _GLUE), min_size=1, max_size=8))
 def test_each_event_has_its_own_text_however_documents_are_spread_over_lines(pieces: list[tuple[bytes, bytes]]) -> None:
     batch = DECODER.lines(b"".join(text % number + glue for number, (text, glue) in enumerate(pieces)))
-    assert not batch.is_checked
     assert [json.loads(batch.raw(number))["verb"] for number in range(len(pieces))] == [
         event.verb for event in batch.events
     ]

@@ -170,7 +170,7 @@ _OWN: dict[str, dict[str, Json]] = {
 }
 
 
-def _example_for(name: str) -> Mapping[str, Json]:
+def example_for(name: str) -> Mapping[str, Json]:
     if name == "ka.target.subresource":
         return WITH_SUBRESOURCE
     return next((event for prefix, event in _OWN.items() if name.startswith(prefix)), EXAMPLE)
@@ -182,7 +182,7 @@ def read(name: str, event: Mapping[str, Json], arg: Argument = None) -> FieldVal
 
 @pytest.mark.parametrize("spec", FROM_EVENT, ids=lambda spec: spec.name)
 def test_every_example_of_the_catalogue_is_true(spec: FieldSpec) -> None:
-    value = extractor(spec, spec.example_arg)(_example_for(spec.name))
+    value = extractor(spec, spec.example_arg)(example_for(spec.name))
     assert value == (list(spec.example) if isinstance(spec.example, tuple) else spec.example)
 
 
