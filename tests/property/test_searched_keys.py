@@ -78,3 +78,9 @@ def _bodies(draw: st.DrawFn) -> str:
 def test_fields_have_their_values_however_keys_are_spelt(body: str, engines: dict[str, Engine]) -> None:
     for name, detect in engines.items():
         assert found(detect, body) == decoded(detect, body), name
+
+
+@pytest.mark.parametrize("path", ["items/10000", "items/00001", "items/10000/name"])
+def test_an_index_of_a_list_is_no_word(path: str) -> None:
+    detect = engine(rule("A", f"jevt.value[/requestObject/{path}] exists"))
+    assert found(detect, json.dumps({"items": [{"name": "ab"}] * 10_001}))

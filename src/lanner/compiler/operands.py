@@ -228,7 +228,8 @@ class OperandCompiler:
             case Leaf.RAW:
                 code = self._walk(access, list_texts if is_list else as_text)
                 raw = access.attributes[0] if access.attributes else None
-                word = next((step for step in reversed(access.rest) if SEARCHABLE.fullmatch(step)), None)
+                keys = (step for step in reversed(access.rest) if not step.isdigit())  # digits may be an index
+                word = next((key for key in keys if SEARCHABLE.fullmatch(key)), None)
                 hint = self._hint(raw, (word,)) if raw and word else None
                 return Operand(key, code, is_list=is_list, raw=None if is_list else raw, hint=hint)
             case Leaf.TEXT:

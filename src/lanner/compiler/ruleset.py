@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
 from itertools import count
-from sys import intern
 from typing import Any, Literal, TypeAlias
 
 from lanner.compiler.atoms import Atom, AtomCompiler
@@ -98,6 +97,7 @@ class RuleSet:
     _demands: tuple[tuple[int, int], ...] = ()
     _general: tuple[Match | None, str] | None = None
     _by_signature: dict[int, tuple[Match | None, str]] = field(default_factory=dict)
+    _parts: dict[str, str] = field(default_factory=dict)
     _functions: dict[str, Callable[[Any, Any], Any]] = field(default_factory=dict)
 
     def specialise(self, kind: Kind) -> Match | None:
@@ -105,9 +105,10 @@ class RuleSet:
         match, _ = self._specialised(kind)
         if len(self.table) >= MAX_KINDS:
             self.table.clear()
+            self._parts.clear()
         if len("".join(filter(None, kind))) <= MAX_KIND_LENGTH:
-            # Kinds share most of their texts: kept once, they stay in the processor's cache.
-            self.table[tuple(part if part is None else intern(part) for part in kind)] = match  # type: ignore[index]
+            once = self._parts.setdefault  # texts that kinds share: kept once, they stay in the processor's cache
+            self.table[tuple(part and once(part, part) for part in kind)] = match  # type: ignore[index]
         return match
 
     def source(self, kind: Kind) -> str:

@@ -69,6 +69,7 @@ class Context:
         """Let go of the batch: the next one takes its place in memory, and in the processor's caches."""
         self._batch = _NOTHING
         self._event = None
+        self._decoded, self._texts = {}, {}
 
     def at(self, event: Event, index: int) -> None:
         """Turn to an event of the batch."""

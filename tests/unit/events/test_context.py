@@ -11,6 +11,7 @@ from lanner.events import context as context_module
 from lanner.events.context import Context, host_name, parse_time, utc_text
 from lanner.events.decode import EventDecoder
 from lanner.events.schema import EventSchema
+from tests.unit.engine import engines
 
 ARRIVAL = 1_700_000_000_000_000_001
 SCHEMA = EventSchema([("requestObject", "a"), ("responseObject", "a")])
@@ -224,3 +225,10 @@ def test_a_member_that_is_not_kept_is_had_from_the_text_of_the_event(text: bytes
     fresh = at(other + text + b"\n" + other, 1)
     assert fresh.whole().get(name) == expected
     assert fresh.outer(name) == expected
+
+
+def test_what_was_looked_at_is_let_go_of_with_its_batch() -> None:
+    detect = engines.check("kx.pod.host_network = true")
+    body = bytearray(engines.event(requestObject={"x": "y" * 5000}))
+    assert not detect.process(memoryview(body)).findings
+    body += b" "  # memory that is looked at by anyone cannot grow
