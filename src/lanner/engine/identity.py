@@ -13,7 +13,7 @@ import msgspec
 from lanner.engine.alert import AlertKind, FieldValue
 
 _LAST_NS = 2**63 - 1
-_ENCODE = msgspec.json.Encoder().encode
+_ENCODE = msgspec.msgpack.Encoder().encode
 
 
 def of_match(kind: AlertKind, time_ns: int, said: tuple[str, str | None, str, tuple[FieldValue, ...]]) -> bytes:
@@ -28,8 +28,8 @@ def of_match(kind: AlertKind, time_ns: int, said: tuple[str, str | None, str, tu
     """
     try:
         content = _ENCODE((kind.rule, said))
-    except UnicodeEncodeError:
-        content = repr((kind.rule, said)).encode()  # one of them holds what UTF-8 cannot say
+    except (UnicodeEncodeError, OverflowError):
+        content = repr((kind.rule, said)).encode()  # what UTF-8 cannot say, or a number of more than 64 bits
     return _moment(time_ns) + sha256(content).digest()
 
 
@@ -39,4 +39,4 @@ def of_text(kind: AlertKind, text: bytes) -> bytes:
 
 
 def _moment(time_ns: int) -> bytes:
-    return max(0, min(time_ns, _LAST_NS)).to_bytes(8)
+    return (time_ns if 0 <= time_ns <= _LAST_NS else 0).to_bytes(8)

@@ -33,6 +33,9 @@ _LETTERS_S = 1.0
 _TROUBLE_S = 1.0
 """How long to wait where alerts cannot be read, or somebody else delivers them."""
 
+_GATHER_S = 0.02
+"""How long alerts come together after some were delivered: to be woken for each few of them costs more than they do."""
+
 _READ = 256
 _MAX_PASSED = 100_000
 
@@ -90,6 +93,7 @@ class Lane:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._has_news = False
+        self._is_gathering = False
         self._letters_at = 0.0
         self._mark: Mark | None = None
         self._is_mine = False
@@ -118,7 +122,8 @@ class Lane:
                 self._thread = threading.Thread(target=self._run, name=f"output {self.route.name}", daemon=True)
                 self._thread.start()
             self._has_news = True
-            self._changed.notify_all()
+            if not self._is_gathering:
+                self._changed.notify_all()
 
     def pass_on(self, findings: Sequence[Finding]) -> None:
         """Take alerts that the journal does not have, each of them once; it may get them later."""
@@ -233,6 +238,8 @@ class Lane:
             self._resend(letters)
         elif entries := self._read():
             self._serve(entries)
+            if len(entries) < _READ and self._journal.is_durable:  # memory alone may have room for few
+                self._gather()
         else:
             return self._wait()
         return True
@@ -301,6 +308,13 @@ class Lane:
                 return True
         self._summarise()
         return True
+
+    def _gather(self) -> None:
+        """Let alerts come together, unless the end is asked for."""
+        with self._changed:
+            self._is_gathering = True
+            self._changed.wait_for(lambda: self._closes_at is not None, _GATHER_S)
+            self._is_gathering = False
 
     def _summary_is_due(self) -> bool:
         limiter = self._limiter

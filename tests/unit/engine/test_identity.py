@@ -67,6 +67,13 @@ def test_what_differs_in_what_is_told_is_another_match(other: dict[str, Any]) ->
     assert identity(text(**other)) != identity(text())
 
 
+def test_a_number_of_any_size_and_a_time_far_away_tell_matches_apart() -> None:
+    far = "2400-01-01T00:00:00.000000Z"
+    numbers = (1 << 64, 1 << 70, -(1 << 64))
+    found = {identity(text(n=number, stageTimestamp=far), "%jevt.value[/n]") for number in numbers}
+    assert len(found) == len(numbers)
+
+
 def test_each_rule_has_its_own() -> None:
     assert identity(text(), name="A") != identity(text(), name="B")
 

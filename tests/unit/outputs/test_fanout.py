@@ -93,6 +93,19 @@ def test_closing_delivers_what_waits_and_may_be_repeated() -> None:
     assert max(map(len, sink.taken.queue)) <= ScriptedSink.max_batch
 
 
+def test_what_is_stored_in_close_succession_is_delivered_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane, "_GATHER_S", 10 * TIMEOUT_S)
+    sink = ScriptedSink()
+    fanout = fan(Route(name="a", output=sink))
+    fanout.journal.is_durable = True
+    for number in range(4):
+        fanout.write([alert(number)])
+        if number == 0:
+            assert sink.next() == ["pod 0"]  # it comes at once
+    fanout.close()
+    assert sink.next() == ["pod 1", "pod 2", "pod 3"]
+
+
 def test_an_output_without_alerts_is_closed_too() -> None:
     sink = ScriptedSink()
     fan(Route(name="a", output=sink)).close()
