@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import delete, func, select
 from sqlalchemy.engine import Connection
 
-from lanner.engine.alert import Finding
+from lanner.engine.alert import AlertKind, FieldValue, Finding
 from lanner.outputs.format import without_surrogates
 from lanner.outputs.journal import Mark
 from lanner.outputs.window import Entry
@@ -32,6 +32,9 @@ _COLUMNS = ("seq", "identity", "time", "stored", "rule", "priority", "source", "
 _MAX_INTEGER = 2**63 - 1
 _FORGET = 1000
 
+_MAX_KINDS = 4096
+"""Kinds of alerts whose encoding is remembered; rules that are loaded anew bring new ones."""
+
 _ENCODE = msgspec.json.Encoder().encode
 _DECODE = msgspec.json.Decoder(Finding).decode
 
@@ -49,12 +52,35 @@ class Appended:
     entries: list[Entry]
 
 
+class _Kept(msgspec.Struct, gc=False):
+    """A `Finding` whose kind is encoded already."""
+
+    kind: msgspec.Raw
+    time_ns: int
+    message: str
+    values: tuple[FieldValue, ...]
+    identity: bytes
+
+
+_kinds: dict[int, tuple[AlertKind, msgspec.Raw]] = {}
+"""Kinds by their `id`, which stays their own while they are here."""
+
+
 def encode(finding: Finding) -> bytes:
     """A finding as it is kept: JSON. What UTF-8 cannot say becomes U+FFFD."""
+    kind = finding.kind
     try:
-        return _ENCODE(finding)
+        _, encoded = _kinds.get(id(kind)) or _learn(kind)
+        return _ENCODE(_Kept(encoded, finding.time_ns, finding.message, finding.values, finding.identity))
     except UnicodeEncodeError:
         return _ENCODE(Finding.of(without_surrogates(finding.alert()), finding.identity))
+
+
+def _learn(kind: AlertKind) -> tuple[AlertKind, msgspec.Raw]:
+    if len(_kinds) >= _MAX_KINDS:
+        _kinds.clear()
+    learnt = _kinds[id(kind)] = kind, msgspec.Raw(_ENCODE(kind))
+    return learnt
 
 
 def decode(body: bytes) -> Finding:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import create_engine, event, inspect, select, text, update
-from sqlalchemy.engine import URL, Connection, Engine, RootTransaction
+from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from lanner.store import tables
@@ -28,7 +28,6 @@ _CACHE_KIB = 2 * 1024
 _WAL_PAGES = 2000
 _WAL_BYTES = 64 * 1024 * 1024
 _PAGE_BYTES = 4096
-_READS = "lanner_reads"
 _WRITERS = 0x6C616E6E
 """The number of the lock, among those that applications agree on in PostgreSQL, which serialises writers."""
 _LOCK = text("SELECT pg_advisory_xact_lock(:key)")
@@ -58,7 +57,6 @@ class Database:
         except ModuleNotFoundError as error:
             raise StoreError("PostgreSQL needs a library", "pip install 'lanner[postgres]'") from error
         self._errors = (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error)
-        self._reader = self._engine.execution_options(**{_READS: True})
         self._writer: Connection | None = None
         self._turn = threading.Lock()
 
@@ -77,14 +75,14 @@ class Database:
         with self._my_turn():
             is_written = False
             try:
-                connection, transaction = self._begun()
+                connection = self._begun()
                 try:
                     yield connection
                 except BaseException:
                     with suppress(Exception):  # what went wrong is to be told, not that the connection is gone
-                        transaction.rollback()
+                        driver(connection).rollback()
                     raise
-                transaction.commit()
+                self._commit(connection)
                 is_written = True
             except self._errors as error:
                 raise StoreError.of(error) from error
@@ -100,7 +98,7 @@ class Database:
             StoreError: It does not answer.
         """
         try:
-            with self._reader.connect() as connection:
+            with self._engine.connect() as connection:
                 yield connection
         except self._errors as error:
             raise StoreError.of(error) from error
@@ -163,20 +161,32 @@ class Database:
         finally:
             self._turn.release()
 
-    def _begun(self) -> tuple[Connection, RootTransaction]:
-        """The connection that is kept to write by, and a transaction on it."""
+    def _begun(self) -> Connection:
+        """The connection that is kept to write by, in a transaction.
+
+        Transactions are begun and ended by the database's own library: SQLAlchemy's way costs a tenth of a commit. What
+        SQLAlchemy takes for a transaction lasts as long as the connection.
+        """
         is_new = self._writer is None
         try:
-            writer = self._writer = self._writer or self._engine.connect()
-            transaction = writer.begin()
+            if self._writer is None:
+                self._writer = self._engine.connect()
+                self._writer.begin()
             if self.is_shared:
-                writer.execute(_LOCK, {"key": _WRITERS})
+                self._writer.execute(_LOCK, {"key": _WRITERS})  # the library begins one with the first statement
+            else:
+                driver(self._writer).execute("BEGIN IMMEDIATE")
         except self._errors as error:
             self._let_go()
             if is_new or not (isinstance(error, DBAPIError) and error.connection_invalidated):
                 raise
             return self._begun()  # the server was started again since the last time
-        return writer, transaction
+        return self._writer
+
+    def _commit(self, connection: Connection) -> None:
+        if not connection.in_transaction():
+            raise StoreError("a transaction was ended before all was written")
+        driver(connection).execute("COMMIT")
 
     def _let_go(self) -> None:
         """Keep the connection no more: what went wrong on it may go on to, and a commit that failed is still begun.
@@ -203,7 +213,7 @@ class Database:
 
         @event.listens_for(engine, "connect")
         def connected(connection: sqlite3.Connection, record: Any) -> None:
-            connection.isolation_level = None  # Python's own transactions would begin too late
+            connection.isolation_level = None  # no transaction begins by itself
             for pragma in (
                 f"page_size={_PAGE_BYTES}",  # of a new file
                 "journal_mode=WAL",
@@ -213,10 +223,5 @@ class Database:
                 f"journal_size_limit={_WAL_BYTES}",
             ):
                 connection.execute(f"PRAGMA {pragma}")
-
-        @event.listens_for(engine, "begin")
-        def begun(connection: Connection) -> None:
-            if not connection.get_execution_options().get(_READS):
-                driver(connection).execute("BEGIN IMMEDIATE")
 
         return engine

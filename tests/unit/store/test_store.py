@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from lanner.engine.alert import Finding
 from lanner.outputs.window import Entry
@@ -366,17 +365,17 @@ def test_what_the_store_itself_is_writing_does_not_keep_outputs_from_beginning(
 
 def test_a_full_disk_stores_nothing_and_says_so_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
     with held(locate(f"sqlite:///{tmp_path}/alerts.db")) as place, store_at(place) as store:
-        pages = [30]
 
-        @event.listens_for(store.database._engine, "begin")
-        def limited(connection: Any) -> None:
-            connection.exec_driver_sql(f"PRAGMA max_page_count={pages[0]}")
+        def limit(pages: int) -> None:
+            with store.database.writing() as connection:
+                connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
 
+        limit(30)
         put(store, findings(1))
         with pytest.raises(NotStored, match="disk is full"):
             put(store, [finding(2), finding(3, message="x" * 200_000)])
         assert messages(store.after(0, 10)) == ["pod 1"], "all of a post, or nothing"
         put(store, findings(4))
-        pages[0] = 10_000
+        limit(10_000)
         put(store, [finding(2), finding(3, message="x" * 200_000)])
         assert len(store.after(0, 10)) == 4
