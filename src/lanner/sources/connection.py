@@ -111,6 +111,9 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         """Learn who is there; expect a request."""
+        if self.opening is not None and self.opening.cancelling():
+            transport.abort()  # it was given up meanwhile; uvicorn would wait for its end, of which nobody tells
+            return
         super().connection_made(transport)
         tls = transport.get_extra_info("ssl_object")
         self.peer.certificate = certificate_of(tls.getpeercert()) if tls else None
@@ -119,6 +122,8 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
         self._crowd.leave(self)
+        if self.transport is None:
+            return
         self._body = None
         if self.scope is not None:
             self.scope["state"].pop("pour", None)  # which leads back here

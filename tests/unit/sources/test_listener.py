@@ -1,10 +1,17 @@
+import asyncio
 import errno
 import socket
+from contextlib import suppress
+from typing import Any
 
 import pytest
+import uvloop
 
 from lanner.sources.base import SourceError
-from lanner.sources.listener import bind, reserve
+from lanner.sources.connection import Connection
+from lanner.sources.listener import Server, bind, reserve, serve
+
+TIMEOUT_S = 20
 
 
 def test_those_that_share_a_reserved_port_all_listen_and_each_connection_goes_to_one_of_them() -> None:
@@ -57,3 +64,38 @@ def test_an_address_of_ipv6_is_shared_as_it_is_reserved(host: str, is_only: int)
         with bind(host, port, is_shared=True) as first, bind(host, port, is_shared=True) as second:
             for each in (reserved, first, second):
                 assert each.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == is_only
+
+
+async def _unasked(scope: Any, receive: Any, send: Any) -> None:
+    raise AssertionError("nobody asks for anything")
+
+
+@pytest.mark.parametrize("loop_of", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_connection_that_is_given_up_while_it_opens_keeps_no_server_from_ending(
+    monkeypatch: pytest.MonkeyPatch, loop_of: Any
+) -> None:
+    opening = Server._open
+
+    async def given_up(self: Server, connection: Connection, accepted: socket.socket) -> None:
+        asyncio.get_running_loop().call_soon(connection.give_up)  # between the transport and `connection_made`
+        await opening(self, connection, accepted)
+
+    monkeypatch.setattr(Server, "_open", given_up)
+
+    async def main() -> None:
+        started = asyncio.Event()
+        listening = bind("127.0.0.1", 0)
+        address = listening.getsockname()
+        serving = asyncio.ensure_future(serve(_unasked, listening, started=started.set, drain_timeout_s=1000))
+        async with asyncio.timeout(TIMEOUT_S):
+            await started.wait()
+            reader, writer = await asyncio.open_connection(*address)
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+            writer.close()
+        serving.cancel()
+        ended, _ = await asyncio.wait([serving], timeout=TIMEOUT_S)
+        assert ended
+
+    with asyncio.Runner(loop_factory=loop_of) as runner:
+        runner.run(main())
