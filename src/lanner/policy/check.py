@@ -128,7 +128,7 @@ def _findings(
         classes = (forged, situation.classes)
         decision = decisions.get(classes)
         if decision is None:
-            decision = decisions[classes] = policy.decide(situation.request())
+            decision = decisions[classes] = policy.decide(situation.request)
         same = (situation.key, decision.rule)
         finding = None if same in seen else _finding(decision, meeting, situation)
         seen.add(same)
@@ -145,7 +145,7 @@ def _finding(decision: Decision, meeting: Meeting, situation: Situation) -> Find
     wanted = meeting.wanted(situation)
     if not wanted:
         return None
-    request = situation.request()
+    request = situation.request
     recorded = [stage for stage in wanted if decision.records(stage)]
     fed = {stage: answer for stage in recorded if (answer := meeting.answer(situation, stage, decision.level))}
     missing: tuple[Need, ...] = ()

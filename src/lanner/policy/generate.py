@@ -145,7 +145,7 @@ class _Needs:
         needed: frozenset[str] = frozenset(wanted)
         level = AuditLevel.METADATA
         managed = False
-        best = max(wanted, key=lambda stage: (len(members(situation.request(), stage)), stage == "ResponseComplete"))
+        best = max(wanted, key=lambda stage: (len(members(situation.request, stage)), stage == "ResponseComplete"))
         left = shape(meeting.left(situation, best))
         if all(shape(meeting.left(situation, stage)) == left for stage in wanted):
             needed = frozenset({best})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 from lanner.compiler.formula import Formula, reduce
@@ -44,10 +44,11 @@ class Meeting:
         asks_for_level = any(judge.asks.parts[atom] is Part.LEVEL for atom in self._within)
         self._levels = tuple(AuditLevel)[1:] if asks_for_level else (FULL,)
         self._answers: dict[object, Answer] = {}
+        self._unread: dict[object, dict[int, bool]] = {}
 
     def wanted(self, situation: Situation) -> dict[str, Answer]:
         """The stages at which the rule could fire on the request under some policy; a panic counts if nothing else."""
-        return self._wanted(situation, stages(situation.request())) or self._wanted(situation, ("Panic",))
+        return self._wanted(situation, stages(situation.request)) or self._wanted(situation, ("Panic",))
 
     def _wanted(self, situation: Situation, at: Sequence[str]) -> dict[str, Answer]:
         answers = {
@@ -58,7 +59,7 @@ class Meeting:
 
     def answer(self, situation: Situation, stage: str, level: AuditLevel) -> Answer:
         """Whether the rule can fire on the request at a stage, when it is recorded at a level."""
-        return self._answer(self._left(situation, stage, level, level, self._judge.asks.is_absent))
+        return self._answer(self._left(situation, stage, level, level, is_served=True))
 
     def _answer(self, left: Formula) -> Answer:
         if isinstance(left, bool):
@@ -70,7 +71,7 @@ class Meeting:
 
     def lacks(self, need: Need, situation: Situation, stage: str, level: AuditLevel) -> bool:
         """Whether a field has no value at a stage and a level."""
-        return is_absent(need, members(situation.request(), stage), level) or self._judge.asks.is_absent(need)
+        return is_absent(need, members(situation.request, stage), level) or self._judge.asks.is_absent(need)
 
     def left(self, situation: Situation, stage: str) -> Formula:
         """What is left of the condition at a stage, when all is recorded."""
@@ -78,7 +79,7 @@ class Meeting:
 
     def read(self, situation: Situation, stage: str, *, outputs: bool = True) -> tuple[Need, ...]:
         """The fields that the rule reads of an event of the stage, and that this can have; the output's come last."""
-        there = members(situation.request(), stage)
+        there = members(situation.request, stage)
         left = rule_atoms(self.left(situation, stage))
         needs = {need for number in left for need in self._judge.needs[number]}
         in_condition = {need.field for need in needs}
@@ -92,7 +93,8 @@ class Meeting:
         stage: str,
         level: AuditLevel,
         stated: AuditLevel,
-        never: Callable[[Need], bool] = lambda need: False,
+        *,
+        is_served: bool = False,
     ) -> Formula:
         """What is left of the condition.
 
@@ -101,15 +103,26 @@ class Meeting:
             stage: Of the event.
             level: What is recorded.
             stated: The level that the event says it has.
-            never: Which fields have no value in any case.
+            is_served: Whether parts that events never have are missing, too.
         """
-        judge = self._judge
-        known = {**judge.probes.stages[stage], **judge.probes.levels[stated]}
-        there = members(situation.request(), stage)
-        for number in self._within:
-            if any(is_absent(need, there, level) or never(need) for need in judge.needs[number]):
-                known[number] = judge.nothing[number]
-        return reduce(situation.left, known, {})
+        probes = self._judge.probes
+        unread = self._without(members(situation.request, stage), level, is_served=is_served)
+        return reduce(situation.left, {**probes.stages[stage], **probes.levels[stated], **unread}, {})
+
+    def _without(self, there: frozenset[str], level: AuditLevel, *, is_served: bool) -> dict[int, bool]:
+        """The truth of the atoms that read what an event with these members does not have."""
+        key = there, level, is_served
+        if key not in self._unread:
+            judge = self._judge
+            self._unread[key] = {
+                number: judge.nothing[number]
+                for number in self._within
+                if any(
+                    is_absent(need, there, level) or (is_served and judge.asks.is_absent(need))
+                    for need in judge.needs[number]
+                )
+            }
+        return self._unread[key]
 
 
 def shape(formula: Formula) -> object:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from lanner.compiler.formula import Formula, reduce
 from lanner.policy.api import Resource
@@ -49,8 +52,7 @@ class Choice(Generic[Value]):
     signature: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(msgspec.Struct, frozen=True):
     """Where an object is: its place, and what that decides."""
 
     place: Place
@@ -59,9 +61,8 @@ class Spot:
     signature: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """A request that can meet a rule's condition.
+class Situation(msgspec.Struct, frozen=True, dict=True):
+    """A request that can meet a rule's condition; hundreds of thousands are made.
 
     Attributes:
         left: What is left of the condition for it.
@@ -85,6 +86,7 @@ class Situation:
             self.subject.policy_class,
         )
 
+    @cached_property
     def request(self) -> Request:
         """The request."""
         return request(self.target.value, self.verb.value, self.spot.place, self.subject.value)
@@ -153,8 +155,9 @@ def distinct(
     """One value for each difference that atoms, the policy and a mark make; signatures count from `first`."""
     found: dict[Any, list[Choice[Value]]] = {}
     signatures: dict[Any, int] = {}
+    numbers = sorted(own)
     for choice in choices:
-        truths = tuple([truth for number, truth in choice.truths.items() if number in own])
+        truths = tuple(map(choice.truths.get, numbers))
         signatures.setdefault(truths, len(signatures) + first)
         found.setdefault((truths, choice.policy_class, mark(choice.value)), []).append(choice)
     return [
