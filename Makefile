@@ -9,7 +9,7 @@ READY_FOR_DOCS := $(VENV)/.ready-for-docs
 FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test mutants fuzz lint types audit sbom bench bench-compare soak docs serve clean
+.PHONY: help demo test mutants fuzz lint types audit sbom bench bench-compare soak docs pages site serve clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,8 +64,12 @@ soak: $(READY) ## reloads and kills under full load, and hostile clients, all at
 	@$(BIN)/python -m benchmarks.crashes --workers 2
 	@$(BIN)/python -m benchmarks.hostile
 
-docs: $(READY_FOR_DOCS) ## write the reference pages that are made from tables, and the site of the documentation
+docs: pages site ## write the reference pages that are made from tables, and the site of the documentation
+
+pages: $(READY) ## the reference pages alone; a test says when they are out of date
 	@$(BIN)/python -m docs.generate
+
+site: $(READY_FOR_DOCS) ## the site of the documentation alone
 	@rm -rf site
 	@$(BIN)/python -m sphinx --builder html --fail-on-warning --fresh-env --quiet --doctree-dir $(VENV)/doctrees docs site
 
