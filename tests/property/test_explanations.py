@@ -41,7 +41,7 @@ def leaves(part: Part) -> list[Part]:
     return [part] if part.kind is Kind.CHECK else [leaf for each in part.parts for leaf in leaves(each)]
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(st.lists(conditions, min_size=1, max_size=4), events)
 def test_verdicts_are_those_of_the_engine(found: list[Expr], event: dict[str, Any]) -> None:
     rules = loaded(*found)
@@ -52,7 +52,7 @@ def test_verdicts_are_those_of_the_engine(found: list[Expr], event: dict[str, An
     assert all((each.distance == 0) is each.matches for each in explained)
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(conditions, events)
 def test_every_part_has_the_verdict_of_the_reference(condition: Expr, event: dict[str, Any]) -> None:
     (explained,) = Explainer(loaded(condition)).explain(json.dumps(event).encode())
@@ -61,7 +61,7 @@ def test_every_part_has_the_verdict_of_the_reference(condition: Expr, event: dic
         assert part.verdict is holds(check, event)
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(conditions, events)
 def test_values_are_those_of_the_reference(condition: Expr, event: dict[str, Any]) -> None:
     tracer = Tracer([condition])
@@ -81,7 +81,7 @@ def turned(node: Expr, which: set[int]) -> Expr:
     return replace(node, children=tuple(turned(child, which) for child in node.children))
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(conditions, events)
 def test_what_keeps_a_rule_from_matching_is_enough_and_no_more(condition: Expr, event: dict[str, Any]) -> None:
     (explained,) = Explainer(loaded(condition)).explain(json.dumps(event).encode())
