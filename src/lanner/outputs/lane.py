@@ -122,7 +122,7 @@ class Lane:
                 self._thread = threading.Thread(target=self._run, name=f"output {self.route.name}", daemon=True)
                 self._thread.start()
             self._has_news = True
-            if not self._is_gathering:
+            if self._early or not self._is_gathering:
                 self._changed.notify_all()
 
     def pass_on(self, findings: Sequence[Finding]) -> None:
@@ -310,10 +310,10 @@ class Lane:
         return True
 
     def _gather(self) -> None:
-        """Let alerts come together, unless the end is asked for."""
+        """Let alerts come together, unless the end is asked for, or some are in memory alone."""
         with self._changed:
             self._is_gathering = True
-            self._changed.wait_for(lambda: self._closes_at is not None, _GATHER_S)
+            self._changed.wait_for(lambda: self._early or self._closes_at is not None, _GATHER_S)
             self._is_gathering = False
 
     def _summary_is_due(self) -> bool:

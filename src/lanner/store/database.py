@@ -184,9 +184,12 @@ class Database:
         return self._writer
 
     def _commit(self, connection: Connection) -> None:
-        if not connection.in_transaction():
-            raise StoreError("a transaction was ended before all was written")
-        driver(connection).execute("COMMIT")
+        own = driver(connection)
+        # PostgreSQL takes a COMMIT of what has failed, or was ended before, and writes nothing.
+        is_whole = own.info.transaction_status.name == "INTRANS" if self.is_shared else own.in_transaction
+        if not is_whole:
+            raise StoreError("a transaction failed, or was ended, before all was written")
+        own.execute("COMMIT")
 
     def _let_go(self) -> None:
         """Keep the connection no more: what went wrong on it may go on to, and a commit that failed is still begun.

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tenacity import wait_fixed
 
+from lanner.engine.alert import Finding
 from lanner.outputs import lane
 from lanner.outputs.fanout import Fanout
 from lanner.outputs.rate import HELD_BACK, RateLimit
@@ -104,6 +105,19 @@ def test_what_is_stored_in_close_succession_is_delivered_together(monkeypatch: p
             assert sink.next() == ["pod 0"]  # it comes at once
     fanout.close()
     assert sink.next() == ["pod 1", "pod 2", "pod 3"]
+
+
+def test_what_is_in_memory_alone_is_delivered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane, "_GATHER_S", 10 * TIMEOUT_S)
+    sink = ScriptedSink()
+    fanout = fan(Route(name="a", output=sink, limits=QueueLimits(max_alerts=1)))
+    fanout.journal.is_durable = True
+    fanout.write([alert(0)])
+    assert sink.next() == ["pod 0"]
+    fanout.pass_on([Finding.of(alert(1), b"1")])
+    assert sink.next() == ["pod 1"]
+    fanout.close()
+    assert only(fanout).dropped == {}
 
 
 def test_an_output_without_alerts_is_closed_too() -> None:

@@ -1,6 +1,7 @@
 """Transactions that end otherwise than they should."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import insert, select
@@ -8,7 +9,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 
 from lanner.store import alerts
-from lanner.store.database import Database
+from lanner.store.database import Database, driver
 from lanner.store.errors import StoreError
 from lanner.store.place import locate
 from lanner.store.tables import ALERTS, CHECKPOINTS
@@ -85,6 +86,24 @@ def test_a_transaction_that_was_ended_in_between_is_not_believed_written(opened:
         end()
     save(one, "again")
     assert saved(one) == ["again"]
+    one.close()
+
+
+def test_what_comes_with_an_error_that_was_passed_over_is_written_or_refused(opened: Callable[[], Database]) -> None:
+    one = opened()
+
+    def pass_over() -> None:
+        with one.writing() as connection:
+            connection.execute(insert(CHECKPOINTS).values(source="kept", value=""))
+            with suppress(Exception):
+                driver(connection).execute("SELECT nothing FROM nowhere")
+
+    if one.is_shared:  # the whole transaction has failed
+        with pytest.raises(StoreError):
+            pass_over()
+    else:
+        pass_over()
+    assert saved(one) == ([] if one.is_shared else ["kept"])
     one.close()
 
 
