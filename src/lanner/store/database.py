@@ -164,8 +164,8 @@ class Database:
     def _begun(self) -> Connection:
         """The connection that is kept to write by, in a transaction.
 
-        Transactions are begun and ended by the database's own library: SQLAlchemy's way costs a tenth of a commit. What
-        SQLAlchemy takes for a transaction lasts as long as the connection.
+        Transactions are begun and ended by the database's own library, which costs 1 % of a post of 400 events less
+        than by SQLAlchemy. What SQLAlchemy takes for a transaction lasts as long as the connection.
         """
         is_new = self._writer is None
         try:
